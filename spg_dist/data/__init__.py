@@ -1,0 +1,1 @@
+"""Images of one data set: where they lie, their classes, domains and splits."""

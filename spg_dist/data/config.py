@@ -1,0 +1,42 @@
+"""Which images to use, and how they are split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DatasetName = Literal["drawn", "auto", "pacs", "vlcs", "officehome", "terraincognita", "domainnet", "folder"]
+
+
+@dataclass
+class DataConfig:
+    """Data set, its folder and its splits."""
+
+    dataset: DatasetName = "drawn"
+    """Data set: `drawn` is the embedded one (no download); `auto` recognises the layout found under `root`; `folder` is
+    any `<root>/<domain>/<class>/*`; the others are the five published benchmarks."""
+
+    root: str = ""
+    """Folder of the data set, or the folder that holds it. Empty is allowed for `drawn` only (it is drawn into the home folder)."""
+
+    split_seed: int = 1
+    """Seed of the train/val split, used where the data set comes without published split files."""
+
+    train_share: float = 0.7
+    """Share of each class of each domain that goes to train, the rest to val, where splits are drawn (0 to 1, both excluded)."""
+
+    max_set_aside_share: float = 0.01
+    """Share of images (0 to 1) that may be set aside as unreadable before the job fails."""
+
+    images_per_class: int = 40
+    """Images drawn for each class of each domain of the embedded data set (`drawn` only)."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.train_share < 1:
+            raise ValueError(f"data.train_share is {self.train_share}, expected a number between 0 and 1, e.g. 0.7")
+        if not 0 <= self.max_set_aside_share <= 1:
+            raise ValueError(f"data.max_set_aside_share is {self.max_set_aside_share}, expected a share from 0 to 1")
+        if self.images_per_class < 4:
+            raise ValueError(f"data.images_per_class is {self.images_per_class}, expected at least 4 (train and val need two each)")
+        if self.dataset != "drawn" and not self.root:
+            raise ValueError(f"data.root is empty, but data.dataset is {self.dataset}: give the folder of the images")

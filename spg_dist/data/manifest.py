@@ -1,0 +1,66 @@
+"""The manifest: every image of a data set with its class, domain and split (the first arrow of the data's way)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Split = Literal["train", "val", "test"]
+
+
+class ImageRecord(NamedTuple):
+    """One image. `path` is relative to the manifest's root, with forward slashes; it is the image's id."""
+
+    path: str
+    label: int
+    domain: int
+    split: Split
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All images of one data set.
+
+    Arguments:
+        dataset: name in results and reports, e.g. "PACS".
+        root: absolute folder that the images' paths are relative to.
+        class_names: C names in label order, words separated by spaces ("alarm clock").
+        domains: names in index order (sorted).
+        images: in a fixed order: by domain, then label, then path.
+        left_out: paths the protocol excludes from stage 2 and the test (PACS: one sketch), kept for stage 1.
+        splits_source: where the splits came from, one sentence for the log ("published files in …" or "drawn with seed 1").
+    """
+
+    dataset: str
+    root: Path
+    class_names: tuple[str, ...]
+    domains: tuple[str, ...]
+    images: tuple[ImageRecord, ...]
+    left_out: frozenset[str] = frozenset()
+    splits_source: str = ""
+
+    def absolute(self, image: ImageRecord) -> Path:
+        return self.root / image.path
+
+    def select(self, domains: set[int] | None = None, splits: set[Split] | None = None) -> list[int]:
+        """Positions in `images` of the given domains and splits (None = all), in order."""
+        return [
+            i
+            for i, image in enumerate(self.images)
+            if (domains is None or image.domain in domains) and (splits is None or image.split in splits)
+        ]
+
+    def domain_index(self, name: str) -> int:
+        if name not in self.domains:
+            raise ValueError(f"domain {name!r} is not in {self.dataset}: it has {', '.join(self.domains)}")
+        return self.domains.index(name)
+
+    def counts(self) -> Counter[tuple[int, int]]:
+        """Number of images by (domain, label)."""
+        return Counter((image.domain, image.label) for image in self.images)
+
+    def without(self, paths: set[str]) -> Manifest:
+        """The same manifest less some images (those set aside because they cannot be read)."""
+        return replace(self, images=tuple(image for image in self.images if image.path not in paths))
