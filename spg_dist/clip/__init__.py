@@ -1,0 +1,1 @@
+"""The frozen CLIP: weights, image tower's identity, text features of soft prompts."""

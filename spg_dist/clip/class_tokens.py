@@ -1,0 +1,48 @@
+"""Class names as tokens that follow a soft prompt: `[SOS] v_1 … v_P  name . [EOT]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClassTokens:
+    """Token ids of "X … X name." for every class.
+
+    Arguments:
+        tokens_CL: int64, padded to the tower's context length; positions 1..P stand for the soft prompt.
+        ends_C: position of each class's end-of-text token.
+    """
+
+    names: tuple[str, ...]
+    n_ctx: int
+    tokens_CL: Tensor
+    ends_C: tuple[int, ...]
+
+    @property
+    def lengths_C(self) -> tuple[int, ...]:
+        """Tokens of each class behind the soft prompt: name, full stop, end of text."""
+        return tuple(end - self.n_ctx for end in self.ends_C)
+
+
+def tokenize_classes(tokenizer: Any, names: Sequence[str], n_ctx: int, context_length: int) -> ClassTokens:
+    """Tokenize "X … X name." with P = `n_ctx` placeholders (CoOp, section 3; SPG, equation 2).
+
+    Raises:
+        ValueError: a name that does not fit into `context_length` beside the prompt, which a tokenizer would cut in silence.
+    """
+    for name in names:
+        needed = 1 + n_ctx + len(tokenizer.encode(f"{name}.")) + 1
+        if needed > context_length:
+            raise ValueError(
+                f"class name {name!r} needs {needed} tokens with {n_ctx} context tokens, but the text tower has "
+                f"{context_length}: shorten the name or use fewer context tokens (stage1.n_ctx)"
+            )
+    tokens_CL = tokenizer([" ".join(["X"] * n_ctx + [f"{name}."]) for name in names], context_length=context_length)
+    ends_C = tuple(int(end) for end in tokens_CL.argmax(dim=-1))
+    return ClassTokens(tuple(names), n_ctx, tokens_CL.to(torch.int64), ends_C)

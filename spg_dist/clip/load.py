@@ -1,0 +1,147 @@
+"""Load a frozen CLIP with the transform and activation that belong to its weights."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.factory import get_model_config
+from open_clip.pretrained import list_pretrained_tags_by_model
+from torch import nn
+
+from spg_dist.clip.config import ClipConfig
+from spg_dist.clip.fingerprint import backbone_fingerprint
+from spg_dist.clip.weights import Weights, find_weights
+from spg_dist.embedded import tiny_clip_files
+
+RANDOM_WEIGHTS_SEED = 0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A frozen CLIP.
+
+    Arguments:
+        name: model and weights in words, e.g. "ViT-B-16 (open_clip tag openai)".
+        model: the open_clip module in eval mode, no parameter requires a gradient, on `device`, fp32.
+        preprocess: open_clip's preprocessing fields (size, mean, std, interpolation, resize_mode, fill_color).
+        fingerprint: architecture + digest of the image tower's weights + activation (part of the cache's key).
+        random_weights: True where the weights were never trained.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    preprocess: dict[str, Any]
+    fingerprint: str
+    random_weights: bool
+    openai_weights: bool
+    device: torch.device
+
+    @property
+    def feature_width(self) -> int:
+        """D, the width of image and text features."""
+        return int(self.model.visual.output_dim)
+
+    @property
+    def logit_scale(self) -> float:
+        """exp(logit_scale), the factor on cosines before the softmax."""
+        return float(self.model.logit_scale.exp())
+
+
+def pick_device(device: str) -> torch.device:
+    """The torch device that a configuration names; `auto` = the accelerator if there is one."""
+    if device != "auto":
+        try:
+            return torch.device(device)
+        except RuntimeError as error:
+            raise ValueError(f"clip.device={device!r} is no torch device: {str(error).splitlines()[0]}") from error
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
+    """Build the model, load its weights, freeze it.
+
+    Raises:
+        ValueError: unknown model, unknown or unreadable weights, or an activation that the weights were not trained with.
+    """
+    model_config = _model_config(config.model)
+    weights = find_weights(config)
+    quick_gelu = _activation(config, model_config, weights)
+    where = pick_device(device or config.device)
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the activation has been settled above
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
+        model = _create(config, weights, quick_gelu)
+    model.eval().requires_grad_(False).to(where)
+    preprocess = dict(open_clip.get_model_preprocess_cfg(model))
+    return Clip(
+        name=f"{config.model} ({weights.note})",
+        model=model,
+        tokenizer=open_clip.get_tokenizer(config.model),
+        preprocess=preprocess,
+        fingerprint=backbone_fingerprint(model.visual, model_config, quick_gelu),
+        random_weights=weights.source is None,
+        openai_weights=config.pretrained == "openai" or weights.note.startswith("OpenAI"),
+        device=where,
+    )
+
+
+def _model_config(name: str) -> dict[str, Any]:
+    open_clip.add_model_config(tiny_clip_files()[0])
+    stored = get_model_config(name.replace("/", "-"))
+    if stored is None:
+        near = difflib.get_close_matches(name, open_clip.list_models(), n=3, cutoff=0.4)
+        raise ValueError(f"clip.model={name!r} is not known to open_clip; nearest names: {', '.join(near) or 'none'}")
+    return dict(stored)
+
+
+def _activation(config: ClipConfig, model_config: dict[str, Any], weights: Weights) -> bool:
+    """True for QuickGELU. An activation that contradicts the weights is an error: it would only give worse numbers."""
+    named = bool(model_config.get("quick_gelu", False))
+    asked = {"gelu": False, "quick_gelu": True, "auto": None}[config.activation]
+    words = {True: "QuickGELU", False: "GELU"}
+    if weights.quick_gelu is None:
+        return named if asked is None else asked
+    if asked is not None and asked != weights.quick_gelu:
+        raise ValueError(
+            f"clip.activation={config.activation}, but {weights.note} was trained with {words[weights.quick_gelu]}: "
+            f"features would be silently wrong. Use clip.activation=auto"
+        )
+    if named and not weights.quick_gelu:
+        raise ValueError(
+            f"clip.model={config.model} computes QuickGELU, but {weights.note} was trained with GELU: "
+            f"use the model name without -quickgelu"
+        )
+    return weights.quick_gelu
+
+
+def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module:
+    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))  # open_clip logs each step at the root logger
+    kept = ("mean", "std", "interpolation", "resize_mode", "fill_color")
+    try:
+        model: nn.Module = open_clip.create_model(
+            config.model,
+            pretrained=weights.source,
+            require_pretrained=weights.source is not None,
+            force_quick_gelu=quick_gelu,
+            quick_gelu=quick_gelu,
+            force_preprocess_cfg={name: weights.preprocess[name] for name in kept if name in weights.preprocess},
+            pretrained_text=weights.source is not None,
+        )
+    except (RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        tags = ", ".join(list_pretrained_tags_by_model(config.model))
+        raise ValueError(
+            f"weights {weights.source} do not load into {config.model}: {reason} "
+            f"Check that clip.model is the weights' architecture (tags known for it: {tags or 'none'})"
+        ) from error
+    return model
+
+

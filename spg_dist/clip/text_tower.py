@@ -1,0 +1,90 @@
+"""The parts of an open_clip text tower, and the plain way through it.
+
+Shape suffixes: B prompts, C classes, L token positions, P context tokens, W text width, D feature width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from open_clip.transformer import ResidualAttentionBlock, text_global_pool
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TextTower:
+    """The text tower of either open_clip class (CLIP keeps its parts on the model, CustomTextCLIP in `.text`)."""
+
+    token_embedding: nn.Embedding
+    positional_embedding: Tensor
+    transformer: Any
+    ln_final: nn.Module
+    text_projection: nn.Parameter | nn.Linear | None
+    attn_mask_LL: Tensor | None
+    pool_type: str
+    eos_id: int | None
+
+    @property
+    def width(self) -> int:
+        """W."""
+        return int(self.token_embedding.weight.shape[1])
+
+    @property
+    def context_length(self) -> int:
+        """L, the positions the tower was trained with."""
+        return int(self.positional_embedding.shape[0])
+
+    @property
+    def is_causal(self) -> bool:
+        """True where later tokens cannot reach earlier ones and the end-of-text token is the output: then prefixes can be shared."""
+        if self.attn_mask_LL is None or self.pool_type not in ("argmax", "eos"):
+            return False
+        above = torch.triu(torch.ones_like(self.attn_mask_LL), 1).bool()
+        mask_is_causal = bool((self.attn_mask_LL[above] == float("-inf")).all() and (self.attn_mask_LL[~above] == 0).all())
+        return mask_is_causal and all(type(block) is ResidualAttentionBlock for block in self.transformer.resblocks)
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """(..., W) to (..., D)."""
+        if self.text_projection is None:
+            return pooled
+        if isinstance(self.text_projection, nn.Linear):
+            projected: Tensor = self.text_projection(pooled)
+            return projected
+        return pooled @ self.text_projection
+
+
+def text_tower(model: Any) -> TextTower:
+    """The text tower of an open_clip model. Raises ValueError for towers that take no token embeddings (Hugging Face text models)."""
+    holder = getattr(model, "text", model)
+    if not hasattr(holder, "token_embedding") or not hasattr(holder, "transformer") or getattr(holder, "cls_emb", None) is not None:
+        raise ValueError(
+            f"this model's text tower ({type(holder).__name__}) takes no soft prompts: "
+            f"use a CLIP-style model, e.g. clip.model=ViT-B-16"
+        )
+    return TextTower(
+        token_embedding=holder.token_embedding,
+        positional_embedding=holder.positional_embedding,
+        transformer=holder.transformer,
+        ln_final=holder.ln_final,
+        text_projection=holder.text_projection,
+        attn_mask_LL=holder.attn_mask,
+        pool_type=holder.text_pool_type if holder is model else holder.pool_type,
+        eos_id=getattr(holder, "text_eos_id", getattr(holder, "eos_id", None)),
+    )
+
+
+def encode_embeddings(tower: TextTower, embeddings_BLW: Tensor, tokens_BL: Tensor) -> Tensor:
+    """The plain path: all L positions of every prompt through the tower.
+
+    Arguments:
+        embeddings_BLW: token embeddings with the soft prompt in its place, without positions.
+        tokens_BL: token ids, which say where the end of the text is.
+
+    Returns:
+        (B, D) text features, not normalised.
+    """
+    x_BLW = tower.transformer(embeddings_BLW + tower.positional_embedding, attn_mask=tower.attn_mask_LL)
+    pooled_BW = text_global_pool(tower.ln_final(x_BLW), tokens_BL, tower.pool_type, eos_token_id=tower.eos_id)
+    return tower.project(pooled_BW)

@@ -1,0 +1,1 @@
+"""Accuracy, results and their aggregation."""

@@ -1,0 +1,84 @@
+"""Hyperparameters of stage 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spg_dist.training import ScheduleConfig
+
+
+@dataclass
+class ClipNorms:
+    """Largest gradient norm of each parameter tensor, by its place in the networks (the implementation's `*_MAX_NORM_*`)."""
+
+    d_edge: float = 5.0
+    """Discriminator, first and last layer, weight and bias."""
+
+    d_weight: float = 5e-2
+    """Discriminator, weights of the layers between."""
+
+    d_bias: float = 5e-1
+    """Discriminator, biases of the layers between."""
+
+    g_weight: float = 5e-3
+    """Generator, all weights, BatchNorm's too."""
+
+    g_bias_last: float = 1.0
+    """Generator, biases of the last BatchNorm and the last Linear."""
+
+    g_bias: float = 5e-8
+    """Generator, the other biases."""
+
+    off_for_targets: list[str] = field(default_factory=list)
+    """Target domains that are trained without clipping."""
+
+
+@dataclass
+class GanConfig:
+    """Conditional GAN over prompts (SPG section 3.3)."""
+
+    latent_width: int = 100
+    """Width of the noise z."""
+
+    g_widths: list[int] = field(default_factory=lambda: [128, 256, 512, 1024])
+    """Hidden widths of the generator."""
+
+    d_width: int = 512
+    """Hidden width of the discriminator."""
+
+    dropout: float = 0.4
+    """Dropout probability in the discriminator."""
+
+    epochs: int = 70
+    """Passes over the sources' training features."""
+
+    batch_size: int = 32
+    """Features in the real batch, and as many in the fake batch."""
+
+    learning_rate: float = 2e-3
+    """Peak learning rate of both AdamW optimizers (2e-4 for OfficeHome and DomainNet)."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's averaging coefficients."""
+
+    weight_decay: float = 1e-4
+    """AdamW's weight decay."""
+
+    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(warmup_epochs=4, warmup_kind="linear"))
+    """Learning rate by epoch."""
+
+    clip_norms: ClipNorms = field(default_factory=ClipNorms)
+    """Gradient clipping, each parameter tensor by its own norm."""
+
+    def __post_init__(self) -> None:
+        for name in ("latent_width", "d_width", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        if self.batch_size < 2:
+            raise ValueError(f"batch_size is {self.batch_size}, expected 2 or more: BatchNorm needs a batch to normalise")
+        if len(self.g_widths) < 2 or min(self.g_widths) < 1:
+            raise ValueError(f"g_widths is {self.g_widths}, expected at least two positive widths, e.g. [128, 256, 512, 1024]")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}, expected a probability from 0 to below 1")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}, expected more than 0, e.g. 2e-3")

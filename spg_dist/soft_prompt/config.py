@@ -1,0 +1,43 @@
+"""How one soft prompt is learned (stage 1 and the CoOp baseline)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spg_dist.training import ScheduleConfig
+
+
+@dataclass
+class SoftPromptConfig:
+    """A soft prompt learned by cross-entropy with SGD (CoOp; SPG section 3.2)."""
+
+    n_ctx: int = 4
+    """Context tokens of the prompt."""
+
+    initial_text: str = "a photo of a"
+    """Text whose token embeddings start the prompt; empty = random (standard deviation 0.02)."""
+
+    epochs: int = 50
+    """Passes over the training features."""
+
+    batch_size: int = 32
+    """Features in a step."""
+
+    learning_rate: float = 2e-3
+    """Peak learning rate of SGD."""
+
+    momentum: float = 0.9
+    """Momentum of SGD."""
+
+    weight_decay: float = 1e-4
+    """Weight decay of SGD."""
+
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """Learning rate by epoch."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_ctx", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}, expected more than 0, e.g. 2e-3")

@@ -1,0 +1,30 @@
+"""Where a soft prompt starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spg_dist.clip.text_tower import TextTower
+from spg_dist.training.seeds import torch_random
+
+
+def initial_prompt(tower: TextTower, tokenizer: Any, text: str, n_ctx: int, seed: int) -> Tensor:
+    """The first prompt (P, W): the token embeddings of `text`, or random where `text` is empty.
+
+    Raises:
+        ValueError: `text` does not have exactly `n_ctx` tokens.
+    """
+    if not text:
+        return 0.02 * torch.randn(n_ctx, tower.width, generator=torch_random(seed, "initial prompt"))
+    tokens = tokenizer.encode(text)
+    if len(tokens) != n_ctx:
+        raise ValueError(
+            f"initial_text {text!r} has {len(tokens)} tokens, but n_ctx is {n_ctx}: make them equal, "
+            f'or start from random values with initial_text=""'
+        )
+    with torch.no_grad():
+        embeddings: Tensor = tower.token_embedding(torch.tensor(tokens, device=tower.token_embedding.weight.device))
+    return embeddings.clone().cpu()

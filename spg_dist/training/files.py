@@ -1,0 +1,74 @@
+"""Tensors and their story in one safetensors file, written so that a crash leaves the old file or the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Write `tensors` with `record` (JSON) as the file's metadata; atomic and durable.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; nothing half-written is left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        _save(plain, temporary, record)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _save(tensors: dict[str, Tensor], path: Path, record: dict[str, Any]) -> None:
+    try:
+        save_file(tensors, str(path), metadata={"spg-dist": json.dumps(record)})
+    except SafetensorError as error:  # its message carries the operating system's, e.g. "No space left on device"
+        raise OSError(f"cannot write {path}: {error}. Free some space or choose another `runs` folder, then run again") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (on the CPU) and record. Raises ValueError if the file is damaged or was not written by `write_tensors`."""
+    try:
+        with safe_open(str(path), framework="pt") as stored:
+            record = json.loads((stored.metadata() or {}).get("spg-dist", "null"))
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it and run the same command again") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} holds no spg-dist record: expected a file written by a run")
+    return tensors, record
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically and durably."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename durable: the folder itself must reach the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,22 @@
+"""Random numbers that depend on what they are for, not on what was drawn before: a resumed run draws what an undisturbed one would."""
+
+from __future__ import annotations
+
+import blake3
+import numpy as np
+import torch
+
+
+def derive(seed: int, *purpose: str | int) -> int:
+    """A 63-bit seed for one purpose, e.g. `derive(1, "spg", "sketch", "epoch", 3)`."""
+    text = "|".join([str(seed), *map(str, purpose)])
+    return int.from_bytes(blake3.blake3(text.encode()).digest(length=8), "little") >> 1
+
+
+def numpy_random(seed: int, *purpose: str | int) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, *purpose))
+
+
+def torch_random(seed: int, *purpose: str | int) -> torch.Generator:
+    """On the CPU, whatever the device that computes: the same numbers on every machine."""
+    return torch.Generator().manual_seed(derive(seed, *purpose))
