@@ -17,16 +17,21 @@ class DataConfig:
     any `<root>/<domain>/<class>/*`; the others are the five published benchmarks."""
 
     root: str = ""
-    """Folder of the data set, or the folder that holds it. Empty is allowed for `drawn` only (it is drawn into the home folder)."""
+    """Folder of the data set, or the folder that holds it. Empty is allowed for `drawn` only (it is drawn into the home
+    folder)."""
 
     split_seed: int = 1
     """Seed of the train/val split, used where the data set comes without published split files."""
 
     train_share: float = 0.7
-    """Share of each class of each domain that goes to train, the rest to val, where splits are drawn (0 to 1, both excluded)."""
+    """Share of each class of each domain that goes to train, the rest to val, where splits are drawn (0 to 1, both
+    excluded)."""
 
     max_set_aside_share: float = 0.01
     """Share of images (0 to 1) that may be set aside as unreadable before the job fails."""
+
+    name: str | None = None
+    """Name of the data set in results and reports. Default: the published name, or the name of the folder."""
 
     images_per_class: int = 40
     """Images drawn for each class of each domain of the embedded data set (`drawn` only)."""
@@ -37,6 +42,8 @@ class DataConfig:
         if not 0 <= self.max_set_aside_share <= 1:
             raise ValueError(f"data.max_set_aside_share is {self.max_set_aside_share}, expected a share from 0 to 1")
         if self.images_per_class < 4:
-            raise ValueError(f"data.images_per_class is {self.images_per_class}, expected at least 4 (train and val need two each)")
+            raise ValueError(
+                f"data.images_per_class is {self.images_per_class}, expected at least 4 (train and val need two each)"
+            )
         if self.dataset != "drawn" and not self.root:
             raise ValueError(f"data.root is empty, but data.dataset is {self.dataset}: give the folder of the images")

@@ -1,0 +1,79 @@
+"""Decode an image file of any usual kind to RGB, or say why it is rejected."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from spg_dist.data.errors import ImageRejected
+
+# Only formats that Pillow decodes itself: EPS, for one, would start Ghostscript on a file from the data set.
+Image.init()  # some of the formats below are plug-ins that Pillow registers only now
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+# Pillow's own warning threshold. A photograph of this size (89 megapixels) would need 270 MB as RGB.
+MAX_PIXELS = 89_478_485
+# What Pillow's decoders raise on damaged files, besides OSError.
+DAMAGE = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error, MemoryError)
+
+
+def decode_rgb(path: Path) -> Image.Image:
+    """The image as 8-bit RGB, upright (EXIF orientation applied), transparency laid over white.
+
+    16-bit greyscale is scaled from 0..65535 to 0..255. Of an animation the first frame is taken.
+
+    Raises:
+        ImageRejected: the file is missing, empty, truncated, no image, or larger than MAX_PIXELS.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise ImageRejected("the file is empty (0 bytes)")
+        with Image.open(path, formats=FORMATS) as image:
+            _check_size(image)
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except ImageRejected:
+        raise
+    except FileNotFoundError as error:
+        raise ImageRejected("the file is not there") from error
+    except UnidentifiedImageError as error:
+        raise ImageRejected(f"not an image of a known format ({', '.join(FORMATS)})") from error
+    except Image.DecompressionBombError as error:
+        raise ImageRejected(f"more than {MAX_PIXELS:,} pixels, as in a decompression bomb") from error
+    except OSError as error:
+        raise ImageRejected(f"cannot be decoded, truncated or damaged: {error}") from error
+    except DAMAGE as error:
+        raise ImageRejected(f"cannot be decoded, damaged: {type(error).__name__}: {error}") from error
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageRejected(
+            f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}, as in a decompression bomb"
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        return _from_16_bit(image)
+    if image.mode == "F":
+        raise ImageRejected("floating-point pixels have no defined white: convert the file to 8 or 16 bits")
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        return _over_white(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    """Pillow's own conversion of mode I clips at 255, which turns a 16-bit picture white."""
+    grey_HW = np.asarray(image).astype(np.int64)
+    if grey_HW.min() < 0 or grey_HW.max() > 65535:
+        raise ImageRejected("32-bit greyscale beyond 0..65535 has no defined white: convert the file to 8 or 16 bits")
+    return Image.fromarray(((grey_HW + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image).convert("RGB")

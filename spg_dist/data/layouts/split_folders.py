@@ -1,0 +1,58 @@
+"""Dassl's folders for VLCS and OfficeHome-DG: `<domain>/<split>/<class>/<image>`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spg_dist.data.layouts.listing import (
+    FoundImage,
+    Layout,
+    Listing,
+    domain_folders,
+    image_base,
+    image_files,
+    subfolders,
+)
+from spg_dist.data.manifest import Split
+
+SPLIT_OF_FOLDER: dict[str, Split] = {"train": "train", "crossval": "val", "val": "val", "test": "test"}
+
+
+def _splits_of(domain: Path) -> dict[str, Split]:
+    """Which folders of a domain to read, as which split.
+
+    VLCS's `full` is train and crossval once more, so it is read only where those are not there; then, as in the SPG
+    authors' published files, `full` is train and `test` is val.
+    """
+    present = set(subfolders(domain))
+    if "full" in present and not {"train", "crossval"} <= present:
+        return {"full": "train", **({"test": "val"} if "test" in present else {})}
+    return {name: split for name, split in SPLIT_OF_FOLDER.items() if name in present}
+
+
+def _matches(folder: Path) -> bool:
+    base, _ = image_base(folder)
+    known = {"full", *SPLIT_OF_FOLDER}
+    domains = [set(subfolders(base / domain)) for domain in domain_folders(base)]
+    # Every folder of every domain must be a split: "train" alone may well be a class (DomainNet has it).
+    return any(domains) and all(splits <= known for splits in domains)
+
+
+def _read(folder: Path) -> Listing:
+    base, prefix = image_base(folder)
+    images = [
+        FoundImage(f"{prefix}{domain}/{split_folder}/{class_folder}/{name}", domain, class_folder, split)
+        for domain in domain_folders(base)
+        for split_folder, split in _splits_of(base / domain).items()
+        for class_folder in subfolders(base / domain / split_folder)
+        for name in image_files(base / domain / split_folder / class_folder)
+    ]
+    return Listing(root=folder, images=images, rows=None, splits="published folders <domain>/<split>/<class>")
+
+
+SPLIT_FOLDERS = Layout(
+    name="split folders (Dassl's VLCS and OfficeHome-DG)",
+    expects="<root>/<domain>/{train,crossval or val,test}/<class>/<image>",
+    matches=_matches,
+    read=_read,
+)

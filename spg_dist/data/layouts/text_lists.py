@@ -1,0 +1,97 @@
+"""Text lists of `path label` lines: Dassl's PACS (`*_kfold.txt`) and DomainNet's (`*_train.txt`, `*_test.txt`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from spg_dist.data.confinement import escapes
+from spg_dist.data.errors import DatasetError
+from spg_dist.data.layouts.listing import (
+    FoundImage,
+    Layout,
+    Listing,
+    SplitRow,
+    domain_folders,
+    image_base,
+    image_files,
+    subfolders,
+)
+from spg_dist.data.manifest import Split
+
+KFOLD_ENDINGS: dict[str, Split] = {
+    "_train_kfold.txt": "train",
+    "_crossval_kfold.txt": "val",
+    "_test_kfold.txt": "test",
+}
+# DomainNet publishes two lists. The test list serves as validation list, as in Dassl; a target is tested on all images.
+DOMAINNET_ENDINGS: dict[str, Split] = {"_train.txt": "train", "_test.txt": "val"}
+
+
+def _list_files(folder: Path, endings: dict[str, Split]) -> list[tuple[Path, Split]]:
+    """The list files in `splits/` or the folder itself, in the order of the endings (train before val before test)."""
+    for place in (folder / "splits", folder):
+        names = sorted(path.name for path in place.glob("*.txt"))
+        files = [(place / name, split) for end, split in endings.items() for name in names if name.endswith(end)]
+        if files:
+            return files
+    return []
+
+
+def _lines(file: Path) -> Iterator[tuple[str, int]]:
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            path, _, label = line.strip().rpartition(" ")
+            if path.count("/") < 2 or not label.isdecimal():
+                raise DatasetError(
+                    f"{file}, line {number}: {line.strip()[:80]!r} is not '<domain>/<class>/<image> <label>'; "
+                    "restore the published file"
+                )
+            if escapes(path):
+                raise DatasetError(f"{file}, line {number}: the path {path!r} leaves the data set's folder; remove it")
+            yield path, int(label)
+
+
+def _rows(files: list[tuple[Path, Split]], prefix: str) -> list[SplitRow]:
+    rows: dict[str, SplitRow] = {}
+    for file, split in files:
+        for path, label in _lines(file):
+            domain, class_folder = path.split("/")[:2]
+            row = SplitRow(prefix + path, domain, class_folder, label, split, file.name)
+            earlier = rows.setdefault(row.path, row)
+            # Dassl's PACS test lists repeat train and crossval: only rows beyond those are test images.
+            if earlier is not row and split != "test":
+                raise DatasetError(
+                    f"{file} names {path}, and so does {earlier.source} ({earlier.split}): an image belongs to one "
+                    "split; restore the published files"
+                )
+    return list(rows.values())
+
+
+def _read(folder: Path, endings: dict[str, Split]) -> Listing:
+    base, prefix = image_base(folder)
+    files = _list_files(folder, endings)
+    images = [
+        FoundImage(f"{prefix}{domain}/{class_folder}/{name}", domain, class_folder, None)
+        for domain in domain_folders(base)
+        for class_folder in subfolders(base / domain)
+        for name in image_files(base / domain / class_folder)
+    ]
+    place = files[0][0].parent
+    return Listing(root=folder, images=images, rows=_rows(files, prefix), splits=f"published lists in {place}")
+
+
+KFOLD_LISTS = Layout(
+    name="k-fold lists (Dassl's PACS)",
+    expects="<root>/splits/<domain>_{train,crossval}_kfold.txt and <root>/images/<domain>/<class>/<image>",
+    matches=lambda folder: bool(_list_files(folder, KFOLD_ENDINGS)),
+    read=lambda folder: _read(folder, KFOLD_ENDINGS),
+)
+DOMAINNET_LISTS = Layout(
+    name="train and test lists (DomainNet's and Dassl's)",
+    expects="<root>/<domain>_{train,test}.txt (or in <root>/splits) and <root>/<domain>/<class>/<image>",
+    matches=lambda folder: bool(_list_files(folder, DOMAINNET_ENDINGS)),
+    read=lambda folder: _read(folder, DOMAINNET_ENDINGS),
+)

@@ -1,0 +1,116 @@
+"""Find the data set's folder under `data.root` and recognise its layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spg_dist.data.config import DataConfig
+from spg_dist.data.errors import DatasetError
+from spg_dist.data.layouts import FOLDER_LAYOUTS, LAYOUTS, Layout, Listing
+from spg_dist.data.layouts.listing import subfolders, walk_images
+from spg_dist.data.published import PUBLISHED, PublishedDataset, plain, recognise, spaced
+
+
+@dataclass(frozen=True)
+class FoundDataset:
+    """A data set's folder as listed by the layout that fits.
+
+    Arguments:
+        name: for results.
+        layout: the layout's name.
+        listing: the images and split rows, under their names on disk.
+        published: what is known of it, None for a folder of the user's own.
+    """
+
+    name: str
+    layout: str
+    listing: Listing
+    published: PublishedDataset | None
+
+    def domain(self, folder: str) -> str | None:
+        """The domain's name in the manifest; None if the published data set has no such domain."""
+        return self.published.canonical_domain(folder) if self.published else folder
+
+    def class_name(self, folder: str) -> str:
+        """The class's name in the manifest."""
+        return self.published.class_name(folder) if self.published else spaced(folder)
+
+    def domain_folders(self) -> list[str]:
+        """Sorted names of the domains' folders that hold images or have split rows."""
+        rows = self.listing.rows or []
+        return sorted({image.domain for image in self.listing.images} | {row.domain for row in rows})
+
+
+def find_dataset(config: DataConfig) -> FoundDataset:
+    """List the data set of a configuration; `root` may be its folder or the folder that holds it.
+
+    Raises:
+        DatasetError: no such root, no images, no known layout, or several data sets to choose from.
+    """
+    root = _existing_root(config)
+    named = PUBLISHED.get(config.dataset)
+    found = [f for folder in _candidates(root, config) if (f := _list(folder, config, named)) is not None]
+    # The root itself comes first: where it is a data set, its subfolders are not searched for another.
+    if found and found[0].listing.root == root:
+        return found[0]
+    if len(found) > 1:
+        folders = ", ".join(f.listing.root.name for f in found)
+        raise DatasetError(f"data.root {root} holds several data sets ({folders}): give the folder of one of them")
+    if found:
+        return found[0]
+    raise _not_found(root, config)
+
+
+def _existing_root(config: DataConfig) -> Path:
+    root = Path(config.root).expanduser().absolute()
+    if not root.exists():
+        raise DatasetError(f"data.root {root} does not exist: give the folder of the images of {config.dataset!r}")
+    if not root.is_dir():
+        raise DatasetError(f"data.root {root} is a file: give the folder of the images of {config.dataset!r}")
+    return root
+
+
+def _candidates(root: Path, config: DataConfig) -> list[Path]:
+    """The root, then those of its folders whose name is one that the data set has in circulation."""
+    if config.dataset == "folder":
+        return [root]
+    sought = [PUBLISHED[config.dataset]] if config.dataset in PUBLISHED else list(PUBLISHED.values())
+    names = {name for dataset in sought for name in dataset.folders}
+    return [root, *(root / name for name in subfolders(root) if plain(name) in names)]
+
+
+def _list(folder: Path, config: DataConfig, named: PublishedDataset | None) -> FoundDataset | None:
+    layout = _layout(folder, config)
+    if layout is None:
+        return None
+    listing = layout.read(folder)
+    published = named
+    if config.dataset == "auto":
+        classes = {image.class_folder for image in listing.images}
+        published = recognise({image.domain for image in listing.images}, classes)
+    name = config.name or (published.name if published else folder.name)
+    found = FoundDataset(name, layout.name, listing, published)
+    # A folder of another data set, or the folder above, is not the one that was named.
+    if not any(found.domain(domain) for domain in found.domain_folders()):
+        return None
+    return found
+
+
+def _layout(folder: Path, config: DataConfig) -> Layout | None:
+    layouts = FOLDER_LAYOUTS if config.dataset == "folder" else LAYOUTS
+    return next((layout for layout in layouts if layout.matches(folder)), None)
+
+
+def _not_found(root: Path, config: DataConfig) -> DatasetError:
+    if next(walk_images(root), None) is None:
+        return DatasetError(f"no images at all under {root}: check data.root, or unpack the data set there")
+    layouts = FOLDER_LAYOUTS if config.dataset == "folder" else LAYOUTS
+    sought = "; ".join(layout.expects for layout in layouts)
+    named = PUBLISHED.get(config.dataset)
+    domains = f", with the domains {', '.join(named.domains)}" if named else ""
+    seen = ", ".join(subfolders(root)[:8]) or "no folders"
+    return DatasetError(
+        f"{root} is in no layout known for {config.dataset!r}. It holds {seen}. Looked for: {sought}{domains}. "
+        "Rearrange the folder, or give another data.root"
+    )
