@@ -12,12 +12,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from spg_dist.data.errors import ImageRejected
 
 # Only formats that Pillow decodes itself: EPS, for one, would start Ghostscript on a file from the data set.
-Image.init()  # some of the formats below are plug-ins that Pillow registers only now
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # Pillow's own warning threshold. A photograph of this size (89 megapixels) would need 270 MB as RGB.
 MAX_PIXELS = 89_478_485
 # What Pillow's decoders raise on damaged files, besides OSError.
-DAMAGE = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error, MemoryError)
+DAMAGE = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
 
 def decode_rgb(path: Path) -> Image.Image:

@@ -110,8 +110,8 @@ def _check_classes(found: FoundDataset, images: list[Named], domains: list[str],
             others = [d for d in domains if (d, absent[0]) in present]
             raise DatasetError(
                 f"{found.name} in {found.listing.root}: domain {domain} has no images of {len(absent)} of "
-                f"{len(labels)} classes ({first_three(absent)}), which are in {', '.join(others)}. All domains need the same "
-                "classes: add the images, correct the folder's name, or take the class out of the other domains"
+                f"{len(labels)} classes ({first_three(absent)}), which are in {', '.join(others)}. All domains need the "
+                "same classes: add the images, correct the folder's name, or take the class out of the other domains"
             )
 
 

@@ -30,8 +30,7 @@ class Manifest:
         domains: names in index order (sorted).
         images: in a fixed order: by domain, then label, then path.
         left_out: paths the protocol excludes from stage 2 and the test (PACS: one sketch), kept for stage 1.
-        splits_source: the layout and where the splits came from, for the log ("... published files in ..." or "... drawn
-            with seed 1 ...").
+        splits_source: the layout and where the splits came from, for the log.
     """
 
     dataset: str
