@@ -1,4 +1,4 @@
-"""Where the tiny CLIP lies. Rebuild it with `python -m spg_dist.embedded.pretrain`."""
+"""Where the tiny CLIP lies. `python -m spg_dist.embedded.pretrain --output spg_dist/embedded` makes it anew."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from pathlib import Path
 TINY_CLIP_NAME = "tiny-rn"
 """The model's name for open_clip, after `open_clip.add_model_config(config_path)`."""
 
+EMBEDDED_FOLDER = Path(__file__).resolve().parent
+
 
 def tiny_clip_files() -> tuple[Path, Path]:
-    """The open_clip model configuration (JSON, holds the image transform too) and the weights (safetensors).
+    """The open_clip model configuration (JSON) and the weights (safetensors).
 
-    Raises:
-        ValueError: the weights are not there, as in a checkout before the first training.
+    The image transform is in `open_clip_config.json` beside them; it is also open_clip's default one, so that loading
+    the two files alone gives the same features.
     """
-    folder = Path(__file__).resolve().parent
-    config, weights = folder / f"{TINY_CLIP_NAME}.json", folder / f"{TINY_CLIP_NAME}.safetensors"
-    for path in (config, weights):
-        if not path.is_file():
-            raise ValueError(
-                f"{path} is missing: run `python -m spg_dist.embedded.pretrain` to train the tiny CLIP anew"
-            )
-    return config, weights
+    return EMBEDDED_FOLDER / f"{TINY_CLIP_NAME}.json", EMBEDDED_FOLDER / f"{TINY_CLIP_NAME}.safetensors"
