@@ -1,0 +1,118 @@
+"""How methods, series and domains are called, ordered and coloured, the same in every table and plot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from spg_dist.report.contents import ReportInput
+
+# Okabe and Ito's palette, which stays distinct under the common kinds of colour blindness.
+BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
+VERMILLION, SKY, YELLOW = "#d55e00", "#56b4e9", "#f0e442"
+# Stands for the page's neutral grey, which differs between light and dark (see `svg.THEME`).
+NEUTRAL = "#040404"
+
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY, YELLOW)
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_DASHES: tuple[tuple[float, ...], ...] = ((), (5.0, 1.5), (1.5, 1.2), (6.0, 1.5, 1.5, 1.5))
+
+_METHODS = {
+    "zero-shot": ("Zero-shot CLIP", NEUTRAL),
+    "zero-shot-ensemble": ("Zero-shot, templates", SKY),
+    "linear-probe": ("Linear probe", YELLOW),
+    "erm": ("Pooled soft prompt", ORANGE),
+    "coop": ("CoOp", ORANGE),
+    "cocoop": ("CoCoOp", GREEN),
+    "dpl": ("DPL", PURPLE),
+    "spg": ("SPG", BLUE),
+}
+_STAGES = {
+    "stage1": "Stage 1: domain prompt labels",
+    "prompt-labels": "Stage 1: domain prompt labels",
+    "stage2": "Stage 2: prompt generator and discriminator",
+    "spg": "Stage 2: prompt generator and discriminator",
+}
+_SERIES = {
+    "loss": "Loss",
+    "train_loss": "Loss",
+    "g_loss": "Generator loss",
+    "d_loss": "Discriminator loss",
+    "val_accuracy": "Validation accuracy, %",
+    "val_loss": "Validation loss",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a domain is drawn: colour, matplotlib marker, and dash lengths in line widths (empty for a solid line)."""
+
+    colour: str
+    marker: str
+    dash: tuple[float, ...]
+
+
+def canonical(name: str) -> str:
+    """`Zero_Shot` and `zero-shot` are one method."""
+    return re.sub(r"[\s_/]+", "-", name.strip()).casefold()
+
+
+def is_spg(method: str) -> bool:
+    return canonical(method) == "spg"
+
+
+def is_zero_shot(method: str) -> bool:
+    return canonical(method) == "zero-shot"
+
+
+def method_label(method: str) -> str:
+    return _METHODS[canonical(method)][0] if canonical(method) in _METHODS else method
+
+
+def stage_label(method: str) -> str:
+    return _STAGES.get(canonical(method), method_label(method))
+
+
+def series_label(series: str) -> str:
+    return _SERIES.get(series, series.replace("_", " "))
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Distinct methods from the plainest to SPG; names not known here keep their order, before SPG."""
+    known = list(_METHODS)
+
+    def rank(method: str) -> int:
+        name = canonical(method)
+        if name in known and name != "spg":
+            return known.index(name)
+        return len(known) + (1 if name.startswith("spg") else 0)
+
+    return sorted(dict.fromkeys(methods), key=rank)
+
+
+def method_colours(methods: Sequence[str]) -> dict[str, str]:
+    """A colour for each method: its own where it is known, else the next one that no other method has."""
+    colours = {method: _METHODS[canonical(method)][1] for method in methods if canonical(method) in _METHODS}
+    free = [c for c in (*_COLOURS, NEUTRAL) if c not in colours.values()] or list(_COLOURS)
+    others = [method for method in methods if method not in colours]
+    return colours | {method: free[index % len(free)] for index, method in enumerate(others)}
+
+
+def domain_looks(report: ReportInput) -> dict[str, Look]:
+    """A look for every domain or run that the report names, in order of appearance and the same in all plots.
+
+    Markers and colours repeat with different periods, and dashes change once the colours are used up, so that it takes
+    more than forty domains before two look the same.
+    """
+    names = [row.target for row in report.rows]
+    names += [name for projection in report.projections for name in dict.fromkeys(projection.domain_N)]
+    names += [curve.run for curve in report.curves] + [sample.domain for sample in report.samples]
+    return {
+        name: Look(
+            colour=_COLOURS[index % len(_COLOURS)],
+            marker=_MARKERS[index % len(_MARKERS)],
+            dash=_DASHES[(index // len(_COLOURS)) % len(_DASHES)],
+        )
+        for index, name in enumerate(dict.fromkeys(names))
+    }

@@ -1,0 +1,122 @@
+"""The results table as data: methods by targets and average, each cell with the paper's figure where it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spg_dist.evaluation.results import MethodSummary, ResultRow, Spread, aggregate
+from spg_dist.report.contents import ReportInput
+from spg_dist.report.naming import in_order, method_label
+from spg_dist.report.published import PublishedFigure, averages_like_the_paper, published_figure
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was measured, what the paper prints, and whether no other method's mean in the column is higher."""
+
+    measured: Spread | None
+    published: PublishedFigure | None
+    best: bool
+
+    @property
+    def measured_text(self) -> str:
+        return "–" if self.measured is None else percent_text(self.measured.mean, self.measured.std)
+
+    @property
+    def published_text(self) -> str:
+        return "" if self.published is None else percent_text(self.published.mean, self.published.standard_error)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method; `cells` has one entry for each target, then the average."""
+
+    method: str
+    label: str
+    cells: list[Cell]
+
+    @property
+    def average(self) -> Cell:
+        return self.cells[-1]
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """The results of one data set, protocol and backbone, methods in the order of `naming.in_order`."""
+
+    dataset: str
+    protocol: str
+    backbone: str
+    targets: list[str]
+    lines: list[Line]
+    seeds: list[int]
+    notes: list[str]
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}, {self.protocol}, {self.backbone}"
+
+    @property
+    def columns(self) -> list[str]:
+        return [*self.targets, "Average"]
+
+    @property
+    def citation(self) -> str:
+        """Where the paper's figures in this table are printed; empty if it shows none."""
+        published = [cell.published for line in self.lines for cell in line.cells if cell.published]
+        return ", ".join(dict.fromkeys([*(f.source for f in published), *(f.table for f in published)]))
+
+
+def percent_text(mean: float, deviation: float | None) -> str:
+    """`94.0 ± 2.0`, or `94.0` without a deviation."""
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+
+
+def result_tables(report: ReportInput) -> list[ResultTable]:
+    """One table for each (dataset, protocol, backbone) of the rows, in order of appearance."""
+    summaries = aggregate(report.rows)
+    keys = dict.fromkeys((s.dataset, s.protocol, s.backbone) for s in summaries)
+    return [
+        _table(
+            [s for s in summaries if (s.dataset, s.protocol, s.backbone) == key],
+            [r for r in report.rows if (r.dataset, r.protocol, r.backbone) == key],
+            report.comparable and not report.random_weights,
+        )
+        for key in keys
+    ]
+
+
+def _table(summaries: list[MethodSummary], rows: list[ResultRow], comparable: bool) -> ResultTable:
+    targets = list(dict.fromkeys(row.target for row in rows))
+    by_method = {summary.method: summary for summary in summaries}
+    lines = []
+    for method in in_order(by_method):
+        summary = by_method[method]
+        pairs = {(row.source, row.target) for row in rows if row.method == method}
+        cells = [_cell(by_method, summary, target, comparable) for target in targets]
+        average_comparable = comparable and averages_like_the_paper(summary.dataset, summary.protocol, pairs)
+        cells.append(_cell(by_method, summary, None, average_comparable))
+        lines.append(Line(method=method, label=method_label(method), cells=cells))
+    first = summaries[0]
+    notes = [f"{method_label(row.method)}: {row.note}" for row in rows if row.note]
+    return ResultTable(
+        dataset=first.dataset,
+        protocol=first.protocol,
+        backbone=first.backbone,
+        targets=targets,
+        lines=lines,
+        seeds=sorted({row.seed for row in rows if row.seed is not None}),
+        notes=list(dict.fromkeys(notes)),
+    )
+
+
+def _cell(by_method: dict[str, MethodSummary], own: MethodSummary, target: str | None, comparable: bool) -> Cell:
+    def measured(summary: MethodSummary) -> Spread | None:
+        return summary.average if target is None else summary.by_target.get(target)
+
+    value = measured(own)
+    rivals = [rival.mean for rival in map(measured, by_method.values()) if rival is not None]
+    published = published_figure(own.dataset, own.protocol, own.backbone, own.method, target, comparable=comparable)
+    # Compared as printed: a lead that the table does not show is none.
+    best = len(rivals) > 1 and value is not None and round(value.mean, 1) == round(max(rivals), 1)
+    return Cell(measured=value, published=published, best=best)

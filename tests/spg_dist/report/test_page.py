@@ -1,0 +1,210 @@
+"""`report.html`: well formed, self-contained, nothing from a name obeyed, and only the sections that have content."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from spg_dist.evaluation.results import ResultRow
+from spg_dist.report import Curve, Projection, ReportInput, Sample, write_report
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+SECTIONS = ["results", "accuracy", "training", "prompts", "samples", "set-aside", "time", "configuration"]
+
+
+class Page(HTMLParser):
+    """Collects a page's elements; `open_tags` is empty at the end if every element was closed in order."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open_tags: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open_tags.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open_tags, f"</{tag}> closes nothing"
+        assert self.open_tags.pop() == tag, f"</{tag}> out of order, line {self.getpos()[0]}"
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.open_tags[-1] if self.open_tags else "", data))
+
+    def sections(self) -> list[str]:
+        return [attributes["id"] or "" for tag, attributes in self.elements if tag == "section"]
+
+    def text(self) -> str:
+        return " ".join(" ".join(data for tag, data in self.texts if tag != "style").split())
+
+
+def page_of(report: ReportInput, folder: Path) -> tuple[Page, str]:
+    write_report(folder / "report.html", report)
+    markup = (folder / "report.html").read_text(encoding="utf-8")
+    page = Page(markup)
+    assert page.open_tags == []
+    return page, markup
+
+
+def test_the_page_shows_every_section_and_its_figures(finished: ReportInput, tmp_path: Path) -> None:
+    page, _ = page_of(finished, tmp_path)
+    assert page.sections() == SECTIONS
+    text = page.text()
+    for expected in ("93.0 ± 1.0", "paper 97.0 ± 0.5", "truncated file", "12 min 34 s", "root: /data", "source-val"):
+        assert expected in text
+    # Average and four targets, two series of stage 1, three of stage 2, one projection.
+    assert sum(tag == "figure" for tag, _ in page.elements) == 5 + 2 + 3 + 1
+
+
+def test_nothing_is_loaded_from_outside(finished: ReportInput, tmp_path: Path) -> None:
+    page, markup = page_of(finished, tmp_path)
+    for tag, attributes in page.elements:
+        assert tag not in {"script", "iframe", "object", "embed", "base"}
+        for name in ("src", "href", "xlink:href", "srcset", "action", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), f"<{tag} {name}={value[:60]!r}>"
+    assert "http" not in markup
+    assert "@import" not in markup
+    assert set(re.findall(r"url\((.)", markup)) <= {"#"}
+
+
+def test_ids_are_unique_and_references_arrive(finished: ReportInput, tmp_path: Path) -> None:
+    page, markup = page_of(finished, tmp_path)
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {value[1:] for _, a in page.elements if (value := a.get("href")) and value.startswith("#")}
+    assert targets | set(re.findall(r"url\(#([^)]*)\)", markup)) <= set(ids)
+
+
+def test_every_drawing_and_image_says_what_it_shows(finished: ReportInput, tmp_path: Path) -> None:
+    page, markup = page_of(finished, tmp_path)
+    assert all(attributes.get("alt") for tag, attributes in page.elements if tag == "img")
+    drawings = [attributes for tag, attributes in page.elements if tag == "svg" and "aria-hidden" not in attributes]
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    assert all(a.get("role") == "img" and a.get("aria-labelledby") in ids for a in drawings)
+    assert "Average: Zero-shot CLIP 90.0; SPG 93.0 ± 1.0; paper" in markup
+
+
+def test_right_and_wrong_differ_by_more_than_colour(finished: ReportInput, tmp_path: Path) -> None:
+    page, _ = page_of(finished, tmp_path)
+    signs = [attributes["aria-label"] for _, attributes in page.elements if attributes.get("class") == "sign"]
+    assert signs == ["wrong", "right"]
+    assert "✗" in page.text()
+    assert "✓" in page.text()
+
+
+def test_hostile_names_are_shown_and_not_obeyed(finished: ReportInput, tmp_path: Path) -> None:
+    hostile = '<script>alert("x")</script>&$\\frac{1}{0}$'
+    report = replace(
+        finished,
+        name=hostile,
+        rows=[replace(row, target=hostile, method=hostile) if row.target == "photo" else row for row in finished.rows],
+        facts={hostile: hostile},
+        curves=[replace(curve, run=hostile, method=hostile) for curve in finished.curves[:1]],
+        projections=[Projection(hostile, [(0.0, 0.0), (1.0, 1.0)], [hostile, "photo"], hostile, (0.5, 0.5))],
+        samples=[Sample(hostile, hostile, {hostile: hostile}, b"\xff\xd8")],
+        set_aside=[(hostile, hostile)],
+        timings={hostile: 1.0},
+        config_yaml=f"name: {hostile}</pre></details><script>",
+        selection=hostile,
+    )
+    page, markup = page_of(report, tmp_path)
+    assert "<script" not in markup
+    assert page.sections() == SECTIONS
+    assert hostile in page.text()
+
+
+@pytest.mark.parametrize(
+    ("field", "section"),
+    [
+        ("curves", "training"),
+        ("projections", "prompts"),
+        ("samples", "samples"),
+        ("set_aside", "set-aside"),
+        ("timings", "time"),
+        ("config_yaml", "configuration"),
+    ],
+)
+def test_a_section_without_content_is_left_out(finished: ReportInput, tmp_path: Path, field: str, section: str) -> None:
+    empty = type(getattr(finished, field))()
+    page, markup = page_of(replace(finished, **{field: empty}), tmp_path)
+    assert page.sections() == [name for name in SECTIONS if name != section]
+    assert f'"#{section}"' not in markup
+
+
+def test_a_report_of_nothing_is_a_page_too(tmp_path: Path) -> None:
+    nothing = ReportInput("empty", [], {}, [], [], [], [], {}, "", "source-val", False, False)
+    page, _ = page_of(nothing, tmp_path)
+    assert page.sections() == []
+    assert "No results yet." in page.text()
+
+
+def test_random_weights_are_warned_of_at_the_top(finished: ReportInput, tmp_path: Path) -> None:
+    page, _ = page_of(replace(finished, random_weights=True), tmp_path)
+    text = page.text()
+    assert text.index("mean nothing for the paper") < text.index("SPG reaches")
+    assert "paper 9" not in text
+
+
+def test_one_target_and_one_seed_have_no_average_panel_and_no_deviation(finished: ReportInput, tmp_path: Path) -> None:
+    rows = [row for row in finished.rows if row.target == "sketch" and row.seed in (None, 1)]
+    page, _ = page_of(replace(finished, rows=rows, curves=[], projections=[]), tmp_path)
+    assert sum(tag == "figure" for tag, _ in page.elements) == 1
+    assert "on sketch, never seen in training" in page.text()
+    assert "92.0 ±" not in page.text()
+
+
+def test_curves_survive_what_training_can_do_to_them(finished: ReportInput, tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    curves = [
+        Curve("spg", "photo", 1, {"g_loss": [nan, nan], "d_loss": [inf, 1.0, 2.0], "val_accuracy": []}),
+        Curve("spg", "photo", 2, {"d_loss": [5.0]}),
+        Curve("coop", "photo", 1, {"loss": [0.5, 0.5, 0.5]}),
+        Curve("coop", "sketch", 1, {"loss": [1e-4, 1.0, 1e4]}),
+        Curve("dpl", "photo", 1, {"loss": [nan]}),
+    ]
+    page, _ = page_of(replace(finished, rows=[], projections=[], curves=curves), tmp_path)
+    # Discriminator loss of SPG and the loss of CoOp; what has no finite value has no panel.
+    assert sum(tag == "figure" for tag, _ in page.elements) == 2
+
+
+def test_curves_without_a_finite_value_leave_no_empty_section(finished: ReportInput, tmp_path: Path) -> None:
+    curves = [Curve("spg", "photo", 1, {"g_loss": [float("nan")]}), Curve("spg", "photo", 2, {})]
+    page, _ = page_of(replace(finished, curves=curves), tmp_path)
+    assert "training" not in page.sections()
+
+
+def test_many_domains_and_methods_fit_and_a_large_projection_is_thinned(tmp_path: Path) -> None:
+    domains = [f"domain {index}" for index in range(9)]
+    methods = ["zero-shot", "zero-shot-ensemble", "linear-probe", "coop", "cocoop", "dpl", "mine", "other", "spg"]
+    rows = [
+        ResultRow("Big", "multi-source", "rest", domain, method, 1, "RN50", 50.0, 10, 1.0, None, "")
+        for domain in domains
+        for method in methods
+    ]
+    points = [(float(index), float(index)) for index in range(9000)]
+    projection = Projection("Prompts", points, [domains[index % 9] for index in range(9000)], domains[0], (0.9, 0.1))
+    report = ReportInput("big", rows, {}, [], [projection], [], [], {}, "", "source-val", False, True)
+    page, markup = page_of(report, tmp_path)
+    assert "one in 10 of 9000 prompts" in page.text()
+    assert len(markup) < 1_500_000
+
+
+def test_equal_input_gives_equal_bytes(finished: ReportInput, tmp_path: Path) -> None:
+    assert page_of(finished, tmp_path)[1] == page_of(finished, tmp_path)[1]
+
+
+def test_a_projection_with_a_domain_missing_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 points but 1 domains"):
+        Projection("p", [(0.0, 0.0), (1.0, 1.0)], ["photo"], "photo", (0.5, 0.5))
