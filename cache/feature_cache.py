@@ -1,0 +1,111 @@
+"""FeatureCache: one cache, that of one key, below a cache root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from cache.arrow_store import ArrowStore
+from cache.errors import CacheError
+from cache.folder import Folder, LocalFolder, folder_at
+from cache.identity import claim_identity, note_provenance, note_use
+from cache.key import FeatureKey
+from cache.lmdb_store import LmdbStore
+from cache.rows import digests_from_hex, sorted_rows
+from cache.stores import CompactInfo, Reader, ShardInfo, Store, StoreName
+
+REPLACED_KEPT_SECONDS = 24 * 3600.0
+"""How long compaction leaves replaced files for readers that still map them."""
+
+
+class FeatureCache:
+    """Use `FeatureCache.open`. Cheap to pickle: another process opens the same cache by root, key and store.
+
+    Any number of processes may write at once. One object is for one thread.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], key: FeatureKey, store: StoreName) -> None:
+        self.root, self.key, self.store_name = os.fspath(root), key, store
+        self.folder: Folder = folder_at(root).child(key.digest)
+        mend = f"spg-dist cache repair {self.root} {key.digest}"
+        self.store = make_store(self.folder, key, store, mend)
+
+    def __reduce__(self) -> tuple[type[FeatureCache], tuple[str, FeatureKey, StoreName]]:
+        return FeatureCache, (self.root, self.key, self.store_name)
+
+    @classmethod
+    def open(
+        cls,
+        root: str | os.PathLike[str],
+        key: FeatureKey,
+        store: StoreName = "arrow",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> FeatureCache:
+        """Open the cache of a key, making it at first use.
+
+        Args:
+            root: folder, or URI of any pyarrow filesystem (Arrow store only), that holds all caches.
+            key: what determines a feature beside the image.
+            store: arrow or lmdb; must be what the cache is kept as.
+            provenance: what to record about who fills it; values that JSON can hold.
+
+        Raises:
+            CacheError: the folder holds another key, store or layout version, or cannot be made.
+        """
+        folder = folder_at(root).child(key.digest)
+        claim_identity(folder, key, store)
+        if provenance:
+            note_provenance(folder, provenance)
+        note_use(folder)
+        cache = cls(root, key, store)
+        cache.refresh()
+        return cache
+
+    def missing(self, digests: Sequence[str]) -> list[str]:
+        """Those of N image digests (64 hexadecimal digits) that have no row yet, in order, each once."""
+        unique = list(dict.fromkeys(digests))
+        self.refresh()
+        there = self.store.present(digests_from_hex(unique))
+        return [digest for digest, present in zip(unique, there, strict=True) if not present]
+
+    def write_shard(self, digests: Sequence[str], rows: npt.ArrayLike) -> ShardInfo:
+        """Add rows, all or none, durable when this returns. Rows that are there already are left alone.
+
+        Args:
+            digests: N image digests.
+            rows: (N, width) of float16 or float32, converted to the key's dtype; for bfloat16 also uint16 bits.
+
+        Raises:
+            CacheError: wrong shape or dtype, a value that is not finite (names the image), a full disk.
+        """
+        return self.store.write(*sorted_rows(digests, rows, self.key.dtype, self.key.width))
+
+    def refresh(self) -> None:
+        """See the shards that other processes wrote. `missing`, `write_shard` and `reader` do it by themselves."""
+        self.store.refresh()
+
+    def reader(self) -> Reader:
+        """A reader of all rows that are visible now."""
+        self.refresh()
+        note_use(self.folder)
+        return self.store.reader()
+
+    def compact(self, keep_replaced_seconds: float = REPLACED_KEPT_SECONDS) -> CompactInfo:
+        """Merge the Arrow shards into one file with one record batch; a no-op for LMDB and where one shard is all.
+
+        Readers and writers may be at work meanwhile. Replaced files go at the first compaction or `gc` after
+        `keep_replaced_seconds`.
+        """
+        return self.store.compact(keep_replaced_seconds)
+
+
+def make_store(folder: Folder, key: FeatureKey, store: str, mend: str) -> Store:
+    """The store of a cache's folder. Raises CacheError for LMDB on anything but a local folder."""
+    if store == "arrow":
+        return ArrowStore(folder.child("arrow"), key, mend)
+    if not isinstance(folder, LocalFolder):
+        raise CacheError(f"an LMDB store needs a local folder, not {folder.where}; use store=arrow there")
+    return LmdbStore(folder.path / "lmdb", key, mend)

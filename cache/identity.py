@@ -1,0 +1,142 @@
+"""cache.json, the file that says what a cache's folder is, and the notes beside it on who filled and used it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from xxhash import xxh3_64_hexdigest
+
+from cache.errors import CacheError
+from cache.folder import Folder
+from cache.key import LAYOUT_VERSION, FeatureKey
+from cache.stores import STORES
+
+FORMAT = "spg-dist feature cache"
+IDENTITY_FILE = "cache.json"
+USED_FILE = "last-used.txt"
+PROVENANCE_FOLDER = "provenance"
+STAMP_EVERY = timedelta(minutes=10)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What cache.json says: the key, the store, when (ISO 8601, UTC) and with what versions it was made."""
+
+    key: FeatureKey
+    store: str
+    created: str
+    versions: dict[str, str]
+
+    def to_json(self) -> bytes:
+        body = {"format": FORMAT, "layout": self.key.layout, "store": self.store, "key": self.key.as_dict()}
+        return json.dumps(body | {"created": self.created, "versions": self.versions}, indent=2).encode()
+
+
+def read_identity(folder: Folder) -> Identity | None:
+    """What the folder says it is; None where it is no cache.
+
+    Raises:
+        CacheError: it is a cache of another layout version, or its cache.json is damaged.
+    """
+    where = f"{folder.where}/{IDENTITY_FILE}"
+    try:
+        body: dict[str, Any] = json.loads(folder.read(IDENTITY_FILE))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise CacheError(f"{where} cannot be read: {error}; run `spg-dist cache verify` on its root") from None
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        raise CacheError(f"{where} is no {FORMAT}; use another cache root")
+    if body.get("layout") != LAYOUT_VERSION:
+        raise CacheError(
+            f"{folder.where} is a cache of layout version {body.get('layout')}; this program reads version "
+            f"{LAYOUT_VERSION}. Use the program that wrote it to export it to Parquet, and import that"
+        )
+    if body.get("store") not in STORES or not isinstance(body.get("key"), dict):
+        raise CacheError(f"{where} names store {body.get('store')!r}; expected one of {', '.join(STORES)} and a key")
+    key = FeatureKey.from_dict(body["key"], where)
+    return Identity(key, body["store"], str(body.get("created")), dict(body.get("versions") or {}))
+
+
+def claim_identity(folder: Folder, key: FeatureKey, store: str) -> Identity:
+    """Make sure that the folder is the cache of this key and store, writing cache.json where there is none.
+
+    Raises:
+        CacheError: the folder holds another cache.
+    """
+    if store not in STORES:
+        raise CacheError(f"store is {store!r}; expected one of {', '.join(STORES)}")
+    if key.layout != LAYOUT_VERSION:
+        raise CacheError(f"the key asks for layout version {key.layout}; this program writes version {LAYOUT_VERSION}")
+    found = read_identity(folder)
+    if found is None:
+        folder.write(IDENTITY_FILE, Identity(key, store, now_text(), versions()).to_json())
+        found = read_identity(folder)  # of two jobs that start at once, both must agree with what stands there now
+        assert found is not None
+    if found.key != key:
+        raise CacheError(f"{folder.where} holds the cache of {found.key}; expected {key}. Was the folder renamed?")
+    if found.store != store:
+        raise CacheError(
+            f"{folder.where} is kept as {found.store}, asked for as {store}; set store={found.store}, or run "
+            f"`spg-dist cache convert` to make it {store}"
+        )
+    return found
+
+
+def note_provenance(folder: Folder, provenance: Mapping[str, Any]) -> None:
+    """Record once who fills the cache: data set, backbone, whatever the job knows that is JSON."""
+    text = json.dumps(dict(provenance), sort_keys=True)
+    notes, name = folder.child(PROVENANCE_FOLDER), f"{xxh3_64_hexdigest(text.encode())}.json"
+    if notes.size_bytes(name) is None:
+        body = {"provenance": json.loads(text), "first_used": now_text(), "versions": versions()}
+        _write_note(notes, name, json.dumps(body, indent=2).encode())
+
+
+def read_provenance(folder: Folder) -> list[dict[str, Any]]:
+    """What `note_provenance` recorded, earliest first."""
+    notes = folder.child(PROVENANCE_FOLDER)
+    bodies = [json.loads(notes.read(name)) for name in notes.names() if name.endswith(".json") and name[0] != "."]
+    return sorted(bodies, key=lambda body: str(body.get("first_used")))
+
+
+def note_use(folder: Folder) -> None:
+    """Stamp the time of use, at most every ten minutes: `gc` goes by it, because access times are often off."""
+    used = last_used(folder)
+    if used is None or datetime.now(UTC) - used > STAMP_EVERY:
+        _write_note(folder, USED_FILE, now_text().encode())
+
+
+def last_used(folder: Folder) -> datetime | None:
+    """When the cache was last opened, None where it was never stamped."""
+    try:
+        return datetime.fromisoformat(folder.read(USED_FILE).decode().strip())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _write_note(folder: Folder, name: str, data: bytes) -> None:
+    try:
+        folder.write(name, data)
+    except CacheError as error:
+        # Reading from a folder that one may not write, or on a full disk, is legitimate; only the note is lost.
+        _log.info("use of the cache is not recorded: %s", error)
+
+
+def now_text() -> str:
+    """The time as ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what writes a cache."""
+    libraries = {name: version(name) for name in ("numpy", "pyarrow", "lmdb")}
+    return {"python": platform.python_version(), **libraries}

@@ -1,0 +1,191 @@
+"""The LMDB store and its reader: local random access, one transaction per shard.
+
+Database `rows`: row number (8 bytes, big-endian) -> checksum (8, little-endian) + digest (32) + the row's values.
+Database `index`: digest -> row number. Numbers are given in the order of writing and never twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cache.arrow_reader import missing_rows
+from cache.errors import CacheError, DamagedShardError
+from cache.key import FeatureKey
+from cache.lmdb_environment import LmdbFile
+from cache.lookup import ABSENT
+from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, row_checksums, stored_dtype
+from cache.stores import CompactInfo, ShardInfo
+
+NEXT_ROW = b"next row"
+"""Key in the unnamed database: the number that the next row gets."""
+
+
+def record_type(key: FeatureKey) -> np.dtype[Any]:
+    """One value of the database `rows`."""
+    return np.dtype([("checksum", "<u8"), ("digest", "S32"), ("values", stored_dtype(key.dtype), (key.width,))])
+
+
+def row_keys(numbers: npt.NDArray[np.int64]) -> list[bytes]:
+    """LMDB keys of row numbers: big-endian, so that their order in the file is the numbers' order."""
+    packed = numbers.astype(">u8").tobytes()
+    return [packed[start : start + 8] for start in range(0, len(packed), 8)]
+
+
+def _digest_keys(digests: Digests) -> list[bytes]:
+    packed = np.ascontiguousarray(digests).tobytes()
+    return [packed[start : start + 32] for start in range(0, len(packed), 32)]
+
+
+class LmdbStore:
+    """See `cache.stores.Store`. For a local disk: LMDB on a network filesystem is not safe."""
+
+    def __init__(self, path: Path, key: FeatureKey, mend: str) -> None:
+        self.file, self.key, self.mend = LmdbFile(path, mend), key, mend
+
+    def refresh(self) -> None:
+        """Nothing to do: every transaction sees what is committed."""
+
+    def present(self, digests: Digests) -> npt.NDArray[np.bool_]:
+        return np.not_equal(find_rows(self.file, digests), ABSENT)
+
+    def write(self, digests: Digests, values: Values) -> ShardInfo:
+        def put(transaction: Any, rows_db: Any, index_db: Any) -> ShardInfo:
+            new = np.array([transaction.get(name, db=index_db) is None for name in _digest_keys(digests)], dtype=bool)
+            names, stored = digests[new], values[new]
+            first = int.from_bytes(transaction.get(NEXT_ROW) or b"", "big")
+            keys = row_keys(np.arange(first, first + len(names), dtype=np.int64))
+            with transaction.cursor(db=rows_db) as cursor:
+                cursor.putmulti(list(zip(keys, records(self.key, names, stored), strict=True)), append=True)
+            with transaction.cursor(db=index_db) as cursor:
+                cursor.putmulti(list(zip(_digest_keys(names), keys, strict=True)))
+            transaction.put(NEXT_ROW, (first + len(names)).to_bytes(8, "big"))
+            written = len(names) * record_type(self.key).itemsize
+            name = f"rows-{first}-{first + len(names) - 1}" if len(names) else None
+            return ShardInfo(name, rows_written=len(names), rows_present=int((~new).sum()), bytes_written=written)
+
+        return self.file.writing(put)
+
+    def reader(self) -> LmdbReader:
+        return LmdbReader(self.file, self.key)
+
+    def compact(self, keep_replaced_seconds: float) -> CompactInfo:
+        """Nothing to do: LMDB is one file, and always as fast as it gets."""
+        return CompactInfo(1, 1, len(self.reader()))
+
+    def bytes_on_disk(self) -> int:
+        return sum(file.stat().st_blocks * 512 for file in self.file.path.glob("*.mdb"))
+
+
+def records(key: FeatureKey, digests: Digests, values: Values) -> list[bytes]:
+    """N values of the database `rows`, for N digests (N,) and values (N, W)."""
+    packed = np.empty(len(digests), dtype=record_type(key))
+    packed["digest"], packed["values"] = digests, values
+    packed["checksum"] = row_checksums(digests, values)
+    data, size = packed.tobytes(), packed.dtype.itemsize
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def find_rows(file: LmdbFile, digests: Digests) -> npt.NDArray[np.int64]:
+    """(N,) row numbers of N digests, ABSENT where there is none."""
+    found = np.full(len(digests), ABSENT, dtype=np.int64)
+    if file.exists():
+        with file.reading() as (transaction, _, index_db):
+            for position, name in enumerate(_digest_keys(digests)):
+                number = transaction.get(name, db=index_db)
+                if number is not None:
+                    found[position] = int.from_bytes(number, "big")
+    return found
+
+
+class LmdbReader:
+    """See `cache.stores.Reader`. Row numbers hold for every reader of this store; rows written later are seen too."""
+
+    def __init__(self, file: LmdbFile, key: FeatureKey) -> None:
+        self._file, self.key = file, key
+
+    @property
+    def dtype(self) -> str:
+        return self.key.dtype
+
+    @property
+    def width(self) -> int:
+        return self.key.width
+
+    def __len__(self) -> int:
+        if not self._file.exists():
+            return 0
+        with self._file.reading() as (transaction, rows_db, _):
+            return int(transaction.stat(rows_db)["entries"])
+
+    def rows(self, digests: Sequence[str]) -> npt.NDArray[np.int64]:
+        found = find_rows(self._file, digests_from_hex(digests))
+        absent = np.flatnonzero(found == ABSENT)
+        if len(absent):
+            raise missing_rows(str(self._file.path), [digests[row] for row in absent.tolist()], len(digests))
+        return found
+
+    def take(self, rows: npt.ArrayLike) -> Values:
+        numbers = np.asarray(rows, dtype=np.int64)
+        if not numbers.size:
+            return np.empty((0, self.width), dtype=stored_dtype(self.dtype))
+        if int(numbers.min()) < 0:
+            raise IndexError(f"row number {numbers.min()}; row numbers are those that `rows` returned")
+        # Ascending keys let the cursor walk the pages once; repeated numbers come once.
+        unique, inverse = np.unique(numbers, return_inverse=True)
+        with self._file.reading() as (transaction, rows_db, _), transaction.cursor(db=rows_db) as cursor:
+            values = [value for _, value in cursor.getmulti(row_keys(unique))]
+            if len(values) < len(unique):
+                raise IndexError(
+                    f"{len(unique) - len(values)} of {len(unique)} row numbers are not in {self._file.path}"
+                )
+            packed = self._verified(values)
+        return np.ascontiguousarray(packed["values"][inverse])
+
+    def _verified(self, values: list[Any]) -> npt.NDArray[np.void]:
+        """Records as one array, each compared with its checksum."""
+        kind = record_type(self.key)
+        if any(len(value) != kind.itemsize for value in values):
+            raise DamagedShardError(
+                f"LMDB store {self._file.path} holds records not of {kind.itemsize} bytes; run `{self._file.mend}`",
+                str(self._file.path),
+            )
+        packed = np.frombuffer(b"".join(values), dtype=kind)
+        wrong = row_checksums(packed["digest"], packed["values"]) != packed["checksum"]
+        if wrong.any():
+            digests = digests_to_hex(packed["digest"][wrong])
+            raise DamagedShardError(
+                f"LMDB store {self._file.path} is damaged: {len(digests)} rows fail their checksum, the first for "
+                f"image digest {digests[0]}; run `{self._file.mend}`, then encode again",
+                str(self._file.path),
+                digests,
+            )
+        return packed
+
+    def matrix(self, *, check: bool = True) -> Values:
+        raise CacheError(
+            f"LMDB store {self._file.path} cannot be mapped as one matrix; read rows with `take`, or convert the cache "
+            f"to Arrow: `spg-dist cache convert`"
+        )
+
+    def batches(self, rows_per_batch: int) -> Iterator[tuple[Digests, Values]]:
+        after = b""
+        while self._file.exists():
+            values: list[Any] = []
+            with self._file.reading() as (transaction, rows_db, _), transaction.cursor(db=rows_db) as cursor:
+                there = cursor.set_range(after) if after else cursor.first()
+                while there and len(values) < rows_per_batch:
+                    values.append(bytes(cursor.value()))
+                    after = (int.from_bytes(cursor.key(), "big") + 1).to_bytes(8, "big")
+                    there = cursor.next()
+            if not values:
+                return
+            packed = self._verified(values)
+            yield np.ascontiguousarray(packed["digest"]), np.ascontiguousarray(packed["values"])
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,167 @@
+"""One shard: an Arrow IPC file of a single record batch, and the manifest entry that makes it visible.
+
+docs/cache-format.md describes both for other programs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from xxhash import xxh3_64_hexdigest, xxh3_128_hexdigest
+
+from cache.errors import CacheError, DamagedShardError
+from cache.folder import Bytes
+from cache.key import FeatureKey
+from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES, DIGEST_TYPE, Digests, Values, stored_dtype
+
+SHARD_NAME = re.compile(r"[0-9a-f]{32}")
+DATA_SUFFIX, ENTRY_SUFFIX = ".arrow", ".json"
+
+_ARROW_TYPES = {"float16": pa.float16(), "float32": pa.float32(), "bfloat16": pa.uint16()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardEntry:
+    """A shard's line in the manifest: what its file must be, and where in the file the three columns lie.
+
+    Args:
+        name: xxh3_128 of the whole Arrow file; the file is `<name>.arrow`, this entry `<name>.json`.
+        rows: rows in the shard.
+        file_bytes: size of the Arrow file.
+        digest_offset, feature_offset, checksum_offset: bytes from the file's start to each column's first value.
+        created_ns: nanoseconds since 1970 when it was written; of two shards with the same image the older counts.
+        replaces: names of the shards that this one was compacted from.
+    """
+
+    name: str
+    rows: int
+    file_bytes: int
+    digest_offset: int
+    feature_offset: int
+    checksum_offset: int
+    created_ns: int
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def data_file(self) -> str:
+        return self.name + DATA_SUFFIX
+
+    @property
+    def entry_file(self) -> str:
+        return self.name + ENTRY_SUFFIX
+
+    def to_json(self) -> bytes:
+        """The entry as JSON, with a checksum over itself."""
+        body = asdict(self)
+        return json.dumps(body | {"entry_checksum": _body_checksum(body)}, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> ShardEntry:
+        """Read `to_json`'s bytes. Raises DamagedShardError when they are not what was written."""
+        try:
+            body: dict[str, Any] = json.loads(data)
+            checksum = body.pop("entry_checksum")
+            entry = cls(**body | {"replaces": tuple(body["replaces"])})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedShardError(f"manifest entry {where} cannot be read: {error!r}", where) from None
+        if checksum != _body_checksum(asdict(entry)) or not SHARD_NAME.fullmatch(entry.name):
+            raise DamagedShardError(f"manifest entry {where} fails its own checksum", where)
+        return entry
+
+
+def _body_checksum(body: dict[str, Any]) -> str:
+    return xxh3_64_hexdigest(json.dumps(body, sort_keys=True).encode())
+
+
+class ShardColumns:
+    """The three columns of a shard, as arrays over the file's bytes without a copy.
+
+    `digests` (N,) S32 ascending, `values` (N, W) in the stored dtype, `checksums` (N,) uint64.
+    """
+
+    def __init__(self, data: Bytes, entry: ShardEntry, key: FeatureKey) -> None:
+        dtype = stored_dtype(key.dtype)
+        self.digests: Digests = _column(data, entry.digest_offset, entry.rows, DIGEST_TYPE)
+        self.values: Values = _column(data, entry.feature_offset, entry.rows * key.width, dtype).reshape(-1, key.width)
+        self.checksums: npt.NDArray[np.uint64] = _column(data, entry.checksum_offset, entry.rows, np.dtype("<u8"))
+
+
+def _column(data: Bytes, offset: int, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    end = offset + count * dtype.itemsize
+    if offset < 0 or end > len(data):
+        raise CacheError(f"column at byte {offset} of {count} values ends at {end}, beyond the file's {len(data)}")
+    return np.ndarray((count,), dtype=dtype, buffer=data.data, offset=offset)
+
+
+def arrow_schema(key: FeatureKey) -> pa.Schema:
+    """The shard's schema; its metadata carries the key, so a shard that strayed here from another cache is known."""
+    value = pa.field("item", _ARROW_TYPES[key.dtype], nullable=False)
+    columns = [
+        pa.field("digest", pa.binary(DIGEST_BYTES), nullable=False),
+        pa.field("feature", pa.list_(value, key.width), nullable=False),
+        pa.field("checksum", pa.uint64(), nullable=False),
+    ]
+    return pa.schema(columns, metadata={"spg-dist.feature-key": json.dumps(key.as_dict(), sort_keys=True)})
+
+
+def write_arrow(sink: Any, key: FeatureKey, digests: Any, values: Any, checksums: Any, rows: int) -> None:
+    """Write a file of one record batch to a pyarrow sink; the columns are any buffers of the right length."""
+    schema = arrow_schema(key)
+    item = pa.Array.from_buffers(_ARROW_TYPES[key.dtype], rows * key.width, [None, pa.py_buffer(values)])
+    columns = [
+        pa.Array.from_buffers(pa.binary(DIGEST_BYTES), rows, [None, pa.py_buffer(digests)]),
+        pa.Array.from_buffers(schema.field("feature").type, rows, [None], children=[item]),
+        pa.Array.from_buffers(pa.uint64(), rows, [None, pa.py_buffer(checksums)]),
+    ]
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+def arrow_bytes(key: FeatureKey, digests: Digests, values: Values, checksums: npt.NDArray[np.uint64]) -> Bytes:
+    """A small shard's whole Arrow file, in memory."""
+    sink = pa.BufferOutputStream()
+    write_arrow(
+        sink, key, digests.view(np.uint8), values.reshape(-1).view(np.uint8), checksums.view(np.uint8), len(digests)
+    )
+    return np.frombuffer(sink.getvalue(), dtype=np.uint8)
+
+
+def entry_of(
+    data: Bytes, key: FeatureKey, created_ns: int, replaces: tuple[str, ...] = (), name: str | None = None
+) -> ShardEntry:
+    """Describe an Arrow file that lies in memory or in a map, reading its structure with pyarrow.
+
+    A `name` that is known already saves reading all of the file for it.
+
+    Raises:
+        CacheError: it is no Arrow file of this key with one record batch.
+    """
+    buffer = pa.py_buffer(data)
+    try:
+        reader = pa.ipc.open_file(buffer)
+        batches = reader.num_record_batches
+        if reader.schema != arrow_schema(key) or reader.schema.metadata != arrow_schema(key).metadata or batches != 1:
+            raise CacheError("the file holds another schema, another key, or not exactly one record batch")
+        batch = reader.get_batch(0)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CacheError(f"not a readable Arrow file: {error}") from None
+    digests, features, checksums = batch.columns
+    return ShardEntry(
+        name=name or xxh3_128_hexdigest(data.data),
+        rows=batch.num_rows,
+        file_bytes=len(data),
+        digest_offset=digests.buffers()[1].address - buffer.address,
+        feature_offset=features.buffers()[-1].address - buffer.address,
+        checksum_offset=checksums.buffers()[1].address - buffer.address,
+        created_ns=created_ns,
+        replaces=replaces,
+    )
+
+
+assert np.dtype("<u8").itemsize == CHECKSUM_BYTES
