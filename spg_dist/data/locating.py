@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spg_dist.data.config import DataConfig
@@ -35,6 +35,10 @@ class FoundDataset:
     def class_name(self, folder: str) -> str:
         """The class's name in the manifest."""
         return self.published.class_name(folder) if self.published else spaced(folder)
+
+    def without_rows(self) -> FoundDataset:
+        """The same folder as if it had no split files."""
+        return replace(self, listing=replace(self.listing, rows=None))
 
     def domain_folders(self) -> list[str]:
         """Sorted names of the domains' folders that hold images or have split rows."""

@@ -41,11 +41,12 @@ def draw_splits(images: list[Drawable], dataset: str, seed: int, train_share: fl
     """
     folder = writable / f"{_safe(dataset)}-{seed}-{train_share:g}-{_digest(images)}"
     if not folder.is_dir():
-        _write(folder, images, _draw(images, seed, train_share), dataset)
+        _write(folder, images, choose_splits(images, seed, train_share), dataset)
     return DrawnSplits(_read(folder, images), folder)
 
 
-def _draw(images: list[Drawable], seed: int, train_share: float) -> dict[str, Split]:
+def choose_splits(images: list[Drawable], seed: int, train_share: float) -> dict[str, Split]:
+    """Path -> split, by the draw alone: nothing is read or written. Raises DatasetError for a class too small."""
     groups: dict[tuple[str, str], list[Drawable]] = defaultdict(list)
     for image in images:
         groups[image.domain, image.class_name].append(image)

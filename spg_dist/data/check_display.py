@@ -1,0 +1,90 @@
+"""Print a check's report as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spg_dist.data.checking import CheckReport
+
+SHOWN_PATHS = 20
+
+
+def render(report: CheckReport, console: Console | None = None, shown_paths: int = SHOWN_PATHS) -> None:
+    """Print the report.
+
+    Arguments:
+        report: from check_dataset.
+        console: where to print, default standard output.
+        shown_paths: at most so many of each list of paths; the report itself holds all.
+    """
+    out = console or Console()
+    out.print(f"[bold]{escape(report.dataset)}[/] in {escape(str(report.root))}", soft_wrap=True)
+    splits = report.splits or "no published splits: drawn on loading"
+    out.print(escape(f"Layout: {report.layout}. Splits: {splits}."), soft_wrap=True)
+    out.print(_domain_table(report))
+    out.print(_class_table(report))
+    _print_lists(report, out, shown_paths)
+    for problem in report.problems:
+        out.print(f"[bold red]Problem:[/] {escape(problem)}", soft_wrap=True)
+    if report.ok:
+        checked = "every image can be read" if report.decoded else "images were not decoded"
+        out.print(f"[green]The data set can be used[/]; {checked}.")
+    else:
+        out.print(
+            "[red]The data set cannot be used as it is.[/]" if report.problems else "[yellow]Bad images found.[/]"
+        )
+
+
+def _domain_table(report: CheckReport) -> Table:
+    table = Table("domain", title="Images by domain")
+    for heading in ("on disk", "published", "difference", "train", "val", "test only"):
+        table.add_column(heading, justify="right")
+    for domain in report.domains:
+        count = report.domain_images(domain)
+        published = report.published_images.get(domain)
+        expected = ("", "") if published is None else (f"{published:,}", _difference(count - published))
+        splits = [
+            f"{report.split_images[domain, split]:,}" if report.split_images else ""
+            for split in ("train", "val", "test")
+        ]
+        table.add_row(escape(domain), f"{count:,}", *expected, *splits)
+    return table
+
+
+def _difference(difference: int) -> str:
+    return f"[red]{difference:+,}[/]" if difference else "[green]equal[/]"
+
+
+def _class_table(report: CheckReport) -> Table:
+    expected = f", {report.published_classes} published" if report.published_classes else ""
+    table = Table("class", title=f"Images on disk by class ({len(report.class_names)} classes{expected})")
+    for domain in report.domains:
+        table.add_column(escape(domain), justify="right")
+    for name in report.class_names:
+        counts = [report.images[domain, name] for domain in report.domains]
+        table.add_row(escape(name), *(f"{count:,}" if count else "[red]0[/]" for count in counts))
+    return table
+
+
+def _print_lists(report: CheckReport, out: Console, shown_paths: int) -> None:
+    unreadable = [f"{path}: {reason}" for path, reason in report.unreadable]
+    classes = [f"{domain}: {name}" for domain, name in report.absent_classes]
+    lists: list[tuple[str, Sequence[str]]] = [
+        ("named in split files but not on disk", report.absent_images),
+        ("on disk but in no split file (not used)", report.unlisted_images),
+        ("classes absent from a domain", classes),
+        ("folders that are no domain of this data set (not used)", report.unknown_folders),
+        ("unreadable images", unreadable),
+    ]
+    for title, lines in lists:
+        if not lines:
+            continue
+        out.print(f"[bold]{len(lines):,} {title}:[/]")
+        for line in lines[:shown_paths]:
+            out.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
+        if len(lines) > shown_paths:
+            out.print(f"  ... and {len(lines) - shown_paths:,} more")

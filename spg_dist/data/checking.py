@@ -1,0 +1,149 @@
+"""Check a data set on disk: what is there, beside what is published, and exactly what is missing or extra."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from spg_dist.data.class_labels import class_labels
+from spg_dist.data.config import DataConfig
+from spg_dist.data.decoding import decode_rgb
+from spg_dist.data.errors import DatasetError, ImageRejected
+from spg_dist.data.loading import drawables
+from spg_dist.data.locating import FoundDataset, find_dataset
+from spg_dist.data.manifest import Split
+from spg_dist.data.split_draw import choose_splits
+from spg_dist.data.validation import (
+    NamedImage,
+    absent_classes,
+    absent_rows,
+    domain_names,
+    named_images,
+    require_rows_present,
+    require_same_classes,
+    require_train_and_val,
+)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a data set holds. Paths are relative to `root`.
+
+    Arguments:
+        dataset, layout, root: what was found, in which layout, in which folder.
+        splits: where the splits come from; empty if they are to be drawn.
+        domains: names of the domains expected and found, sorted.
+        class_names: sorted.
+        images: images on disk by (domain, class).
+        split_images: images by (domain, split), empty if splits are to be drawn.
+        published_images: domain -> published number of images, empty for a folder of the user's own.
+        published_classes: published number of classes, 0 for a folder of the user's own.
+        absent_images: named in split files, not on disk.
+        unlisted_images: on disk, in no split file (empty where there are no split files).
+        absent_classes: (domain, class) without images, though another domain has the class.
+        unknown_folders: folders with images that are no domain of the published data set.
+        unreadable: (path, reason), empty unless images were decoded.
+        decoded: whether images were decoded.
+        problems: why the data set cannot be loaded as it is; empty if it can.
+    """
+
+    dataset: str
+    layout: str
+    root: Path
+    splits: str
+    domains: tuple[str, ...]
+    class_names: tuple[str, ...]
+    images: Counter[tuple[str, str]]
+    split_images: Counter[tuple[str, Split]]
+    published_images: dict[str, int]
+    published_classes: int
+    absent_images: tuple[str, ...]
+    unlisted_images: tuple[str, ...]
+    absent_classes: tuple[tuple[str, str], ...]
+    unknown_folders: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    decoded: bool
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the data set loads and every decoded image could be read."""
+        return not self.problems and not self.unreadable
+
+    def domain_images(self, domain: str) -> int:
+        """Images of a domain on disk."""
+        return sum(count for (name, _), count in self.images.items() if name == domain)
+
+
+def check_dataset(config: DataConfig, decode: bool = False) -> CheckReport:
+    """Look at a data set without stopping at its first fault.
+
+    Arguments:
+        config: as for load_manifest.
+        decode: also decode every image, which reads all of them.
+
+    Raises:
+        DatasetError: there is nothing to check (no such folder, no known layout).
+    """
+    assert config.dataset != "drawn", "a drawn data set is checked as a folder once it is on disk"
+    found = find_dataset(config)
+    listing = found.listing
+    on_disk = named_images(found.without_rows())
+    used = named_images(found)
+    known = set(found.published.domains) if found.published else set()
+    domains = sorted({image.domain for image in [*on_disk, *used]} | known)
+    in_rows = None if listing.rows is None else {row.path for row in listing.rows}
+    return CheckReport(
+        dataset=found.name,
+        layout=found.layout,
+        root=listing.root,
+        splits=listing.splits,
+        domains=tuple(domains),
+        class_names=tuple(sorted({image.class_name for image in [*on_disk, *used]})),
+        images=Counter((image.domain, image.class_name) for image in on_disk),
+        split_images=Counter((image.domain, image.split) for image in used if image.split),
+        published_images=dict(found.published.images) if found.published else {},
+        published_classes=found.published.class_count if found.published else 0,
+        absent_images=tuple(sorted(path for paths in absent_rows(found).values() for path in paths)),
+        unlisted_images=() if in_rows is None else tuple(sorted({i.path for i in on_disk} - in_rows)),
+        absent_classes=tuple(absent_classes(found, on_disk, domains)),
+        unknown_folders=tuple(folder for folder in found.domain_folders() if found.domain(folder) is None),
+        unreadable=tuple(_unreadable(listing.root, (image.path for image in on_disk))) if decode else (),
+        decoded=decode,
+        problems=tuple(_problems(found, used, domains, config)),
+    )
+
+
+def _problems(found: FoundDataset, used: list[NamedImage], domains: list[str], config: DataConfig) -> list[str]:
+    """The messages of all checks that loading makes, each made by itself."""
+    checks: list[Callable[[], object]] = [
+        lambda: require_rows_present(found),
+        lambda: domain_names(found, used),
+        lambda: class_labels(found),
+        lambda: require_same_classes(found, used, domains),
+    ]
+    if found.listing.splits:
+        checks.append(lambda: require_train_and_val(found, used, domains))
+    else:
+        # Labels play no part in whether a class is large enough to be split.
+        labels = dict.fromkeys((image.class_name for image in used), 0)
+        checks.append(lambda: choose_splits(drawables(used, labels), config.split_seed, config.train_share))
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except DatasetError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _unreadable(root: Path, paths: Iterable[str]) -> list[tuple[str, str]]:
+    unreadable = []
+    for path in sorted(paths):
+        try:
+            decode_rgb(root / path)
+        except ImageRejected as rejected:
+            unreadable.append((path, rejected.reason))
+    return unreadable
