@@ -13,9 +13,10 @@ from typing import Any
 
 from xxhash import xxh3_64_hexdigest
 
-from cache.errors import CacheError
+from cache.errors import CacheError, DamagedShardError
 from cache.folder import Folder
 from cache.key import LAYOUT_VERSION, FeatureKey
+from cache.sealed import seal, unseal
 from cache.stores import STORES
 
 FORMAT = "spg-dist feature cache"
@@ -38,7 +39,7 @@ class Identity:
 
     def to_json(self) -> bytes:
         body = {"format": FORMAT, "layout": self.key.layout, "store": self.store, "key": self.key.as_dict()}
-        return json.dumps(body | {"created": self.created, "versions": self.versions}, indent=2).encode()
+        return seal(body | {"created": self.created, "versions": self.versions})
 
 
 def read_identity(folder: Folder) -> Identity | None:
@@ -49,22 +50,33 @@ def read_identity(folder: Folder) -> Identity | None:
     """
     where = f"{folder.where}/{IDENTITY_FILE}"
     try:
-        body: dict[str, Any] = json.loads(folder.read(IDENTITY_FILE))
+        data = folder.read(IDENTITY_FILE)
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise CacheError(f"{where} cannot be read: {error}; run `spg-dist cache verify` on its root") from None
-    if not isinstance(body, dict) or body.get("format") != FORMAT:
-        raise CacheError(f"{where} is no {FORMAT}; use another cache root")
-    if body.get("layout") != LAYOUT_VERSION:
-        raise CacheError(
-            f"{folder.where} is a cache of layout version {body.get('layout')}; this program reads version "
-            f"{LAYOUT_VERSION}. Use the program that wrote it to export it to Parquet, and import that"
-        )
+    _refuse_other_formats(data, folder.where, where)
+    try:
+        body = unseal(data, where)
+    except DamagedShardError as error:
+        raise DamagedShardError(f"{error}; run `spg-dist cache repair` on this cache", where) from None
     if body.get("store") not in STORES or not isinstance(body.get("key"), dict):
         raise CacheError(f"{where} names store {body.get('store')!r}; expected one of {', '.join(STORES)} and a key")
     key = FeatureKey.from_dict(body["key"], where)
     return Identity(key, body["store"], str(body.get("created")), dict(body.get("versions") or {}))
+
+
+def _refuse_other_formats(data: bytes, cache: str, where: str) -> None:
+    """Before the checksum is looked at: another version may seal its file in another way."""
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return  # damaged; the checksum will say so
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        raise CacheError(f"{where} is no {FORMAT}; use another cache root")
+    if body.get("layout") != LAYOUT_VERSION:
+        raise CacheError(
+            f"{cache} is a cache of layout version {body.get('layout')}; this program reads version "
+            f"{LAYOUT_VERSION}. Use the program that wrote it to export it to Parquet, and import that"
+        )
 
 
 def claim_identity(folder: Folder, key: FeatureKey, store: str) -> Identity:
@@ -98,13 +110,14 @@ def note_provenance(folder: Folder, provenance: Mapping[str, Any]) -> None:
     notes, name = folder.child(PROVENANCE_FOLDER), f"{xxh3_64_hexdigest(text.encode())}.json"
     if notes.size_bytes(name) is None:
         body = {"provenance": json.loads(text), "first_used": now_text(), "versions": versions()}
-        _write_note(notes, name, json.dumps(body, indent=2).encode())
+        _write_note(notes, name, seal(body))
 
 
 def read_provenance(folder: Folder) -> list[dict[str, Any]]:
     """What `note_provenance` recorded, earliest first."""
     notes = folder.child(PROVENANCE_FOLDER)
-    bodies = [json.loads(notes.read(name)) for name in notes.names() if name.endswith(".json") and name[0] != "."]
+    names = [name for name in notes.names() if name.endswith(".json")]
+    bodies = [unseal(notes.read(name), f"{notes.where}/{name}") for name in names]
     return sorted(bodies, key=lambda body: str(body.get("first_used")))
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from xxhash import xxh3_64_hexdigest, xxh3_128_hexdigest
+from xxhash import xxh3_128_hexdigest
 
 from cache.errors import CacheError, DamagedShardError
 from cache.folder import Bytes
 from cache.key import FeatureKey
-from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES, DIGEST_TYPE, Digests, Values, stored_dtype
+from cache.rows import DIGEST_BYTES, DIGEST_TYPE, Digests, Values, stored_dtype
+from cache.sealed import seal, unseal
 
 SHARD_NAME = re.compile(r"[0-9a-f]{32}")
 DATA_SUFFIX, ENTRY_SUFFIX = ".arrow", ".json"
@@ -58,31 +59,28 @@ class ShardEntry:
 
     def to_json(self) -> bytes:
         """The entry as JSON, with a checksum over itself."""
-        body = asdict(self)
-        return json.dumps(body | {"entry_checksum": _body_checksum(body)}, sort_keys=True).encode()
+        return seal(asdict(self))
 
     @classmethod
     def from_json(cls, data: bytes, where: str) -> ShardEntry:
         """Read `to_json`'s bytes. Raises DamagedShardError when they are not what was written."""
+        body = unseal(data, where)
         try:
-            body: dict[str, Any] = json.loads(data)
-            checksum = body.pop("entry_checksum")
             entry = cls(**body | {"replaces": tuple(body["replaces"])})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedShardError(f"manifest entry {where} cannot be read: {error!r}", where) from None
-        if checksum != _body_checksum(asdict(entry)) or not SHARD_NAME.fullmatch(entry.name):
-            raise DamagedShardError(f"manifest entry {where} fails its own checksum", where)
+        except (KeyError, TypeError) as error:
+            raise DamagedShardError(f"{where} is no manifest entry: {error!r}", where) from None
+        if not all(isinstance(name, str) and SHARD_NAME.fullmatch(name) for name in (entry.name, *entry.replaces)):
+            raise DamagedShardError(f"{where} holds names that are no shard's", where)
         return entry
-
-
-def _body_checksum(body: dict[str, Any]) -> str:
-    return xxh3_64_hexdigest(json.dumps(body, sort_keys=True).encode())
 
 
 class ShardColumns:
     """The three columns of a shard, as arrays over the file's bytes without a copy.
 
     `digests` (N,) S32 ascending, `values` (N, W) in the stored dtype, `checksums` (N,) uint64.
+
+    Raises:
+        CacheError: the file ends before a column does.
     """
 
     def __init__(self, data: Bytes, entry: ShardEntry, key: FeatureKey) -> None:
@@ -104,8 +102,9 @@ def arrow_schema(key: FeatureKey) -> pa.Schema:
     value = pa.field("item", _ARROW_TYPES[key.dtype], nullable=False)
     columns = [
         pa.field("digest", pa.binary(DIGEST_BYTES), nullable=False),
-        pa.field("feature", pa.list_(value, key.width), nullable=False),
+        # Before the features, so that the rows that a truncation leaves can still be verified and kept.
         pa.field("checksum", pa.uint64(), nullable=False),
+        pa.field("feature", pa.list_(value, key.width), nullable=False),
     ]
     return pa.schema(columns, metadata={"spg-dist.feature-key": json.dumps(key.as_dict(), sort_keys=True)})
 
@@ -116,8 +115,8 @@ def write_arrow(sink: Any, key: FeatureKey, digests: Any, values: Any, checksums
     item = pa.Array.from_buffers(_ARROW_TYPES[key.dtype], rows * key.width, [None, pa.py_buffer(values)])
     columns = [
         pa.Array.from_buffers(pa.binary(DIGEST_BYTES), rows, [None, pa.py_buffer(digests)]),
-        pa.Array.from_buffers(schema.field("feature").type, rows, [None], children=[item]),
         pa.Array.from_buffers(pa.uint64(), rows, [None, pa.py_buffer(checksums)]),
+        pa.Array.from_buffers(schema.field("feature").type, rows, [None], children=[item]),
     ]
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(pa.record_batch(columns, schema=schema))
@@ -151,7 +150,7 @@ def entry_of(
         batch = reader.get_batch(0)
     except (pa.ArrowInvalid, OSError) as error:
         raise CacheError(f"not a readable Arrow file: {error}") from None
-    digests, features, checksums = batch.columns
+    digests, checksums, features = batch.columns
     return ShardEntry(
         name=name or xxh3_128_hexdigest(data.data),
         rows=batch.num_rows,
@@ -162,6 +161,3 @@ def entry_of(
         created_ns=created_ns,
         replaces=replaces,
     )
-
-
-assert np.dtype("<u8").itemsize == CHECKSUM_BYTES
