@@ -33,7 +33,7 @@ class Tree:
         dataset: value of data.dataset; folder: the data set's own folder.
         domains, class_names: as expected in the manifest.
         drawn: whether the splits must be drawn.
-        train, val, test: expected images per class and domain (None: not fixed).
+        per_class: expected images by split, in each class of each domain.
     """
 
     dataset: str
@@ -251,6 +251,13 @@ def tree(request: pytest.FixtureRequest, tmp_path: Path) -> Tree:
 def pacs(tmp_path: Path) -> Tree:
     """PACS in the SPG authors' layout, to be damaged by a test."""
     return spg_pacs(tmp_path / "data")
+
+
+@pytest.fixture(params=[spg_vlcs, dassl_vlcs], ids=lambda build: build.__name__)
+def vlcs_with_copies(request: pytest.FixtureRequest, tmp_path: Path) -> Tree:
+    """VLCS with `full` beside its copies in `train` and `crossval`."""
+    built: Tree = request.param(tmp_path / "data")
+    return built
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from spg_dist.data import DataConfig, check_dataset, load_manifest
+import pytest
+
+from spg_dist.data import DataConfig, DatasetError, check_dataset, load_manifest
 
 
 def contents(folder: Path) -> dict[str, int]:
@@ -61,11 +63,15 @@ class TestEveryLayout:
         first = load_manifest(self.config(tree), tmp_path / "splits")
         assert load_manifest(self.config(tree), tmp_path / "splits") == first
 
-    def test_the_parent_folder_will_do_for_a_published_data_set(self, tree: Any, tmp_path: Path) -> None:
-        if tree.dataset == "folder":
-            return  # any folder may hold a data set of the user's own: only its own folder is unambiguous
+    def test_the_parent_folder_will_do_for_published_data_sets_only(self, tree: Any, tmp_path: Path) -> None:
         inside = load_manifest(self.config(tree), tmp_path / "splits")
-        assert load_manifest(self.config(tree, root=str(tree.folder.parent)), tmp_path / "splits") == inside
+        outside = self.config(tree, root=str(tree.folder.parent))
+        if tree.dataset == "folder":
+            # Any folder may be a data set of the user's own, so only its own folder is unambiguous.
+            with pytest.raises(DatasetError, match="no layout known"):
+                load_manifest(outside, tmp_path / "splits")
+        else:
+            assert load_manifest(outside, tmp_path / "splits") == inside
 
     def test_auto_recognises_it(self, tree: Any, tmp_path: Path) -> None:
         named = load_manifest(self.config(tree), tmp_path / "splits")
