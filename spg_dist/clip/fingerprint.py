@@ -7,13 +7,13 @@ from typing import Any
 
 import blake3
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
-def weights_digest(module: nn.Module) -> str:
-    """Digest of all parameters and buffers by name, shape, dtype and bytes (32 hex digits)."""
+def weights_digest(tensors: dict[str, Tensor]) -> str:
+    """Digest of tensors by name, shape, dtype and bytes (32 hex digits)."""
     digest = blake3.blake3()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest(length=16)
@@ -24,7 +24,13 @@ def backbone_fingerprint(image_tower: nn.Module, model_config: dict[str, Any], q
     architecture = {"embed_dim": model_config["embed_dim"], "vision": model_config["vision_cfg"]}
     record = {
         "architecture": architecture,
-        "weights": weights_digest(image_tower),
+        "weights": weights_digest(image_tower.state_dict()),
         "activation": "quick_gelu" if quick_gelu else "gelu",
     }
     return json.dumps(record, sort_keys=True)
+
+
+def text_fingerprint(model: nn.Module, quick_gelu: bool) -> str:
+    """Identity of all that is not the image tower: text tower, logit scale, activation."""
+    rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("visual.")}
+    return f"{weights_digest(rest)}-{'quick_gelu' if quick_gelu else 'gelu'}"

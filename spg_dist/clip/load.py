@@ -16,7 +16,7 @@ from open_clip.pretrained import list_pretrained_tags_by_model
 from torch import nn
 
 from spg_dist.clip.config import ClipConfig
-from spg_dist.clip.fingerprint import backbone_fingerprint
+from spg_dist.clip.fingerprint import backbone_fingerprint, text_fingerprint
 from spg_dist.clip.weights import Weights, find_weights
 from spg_dist.embedded import tiny_clip_files
 
@@ -32,6 +32,7 @@ class Clip:
         model: the open_clip module in eval mode, no parameter requires a gradient, on `device`, fp32.
         preprocess: open_clip's preprocessing fields (size, mean, std, interpolation, resize_mode, fill_color).
         fingerprint: architecture + digest of the image tower's weights + activation (part of the cache's key).
+        text_fingerprint: digest of the weights outside the image tower, and the activation.
         random_weights: True where the weights were never trained.
     """
 
@@ -40,6 +41,7 @@ class Clip:
     tokenizer: Any
     preprocess: dict[str, Any]
     fingerprint: str
+    text_fingerprint: str
     random_weights: bool
     openai_weights: bool
     device: torch.device
@@ -87,6 +89,7 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
         tokenizer=open_clip.get_tokenizer(config.model),
         preprocess=preprocess,
         fingerprint=backbone_fingerprint(model.visual, model_config, quick_gelu),
+        text_fingerprint=text_fingerprint(model, quick_gelu),
         random_weights=weights.source is None,
         openai_weights=config.pretrained == "openai" or weights.note.startswith("OpenAI"),
         device=where,

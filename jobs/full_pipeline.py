@@ -1,0 +1,56 @@
+"""The whole of Soft Prompt Generation: encode once, learn the prompt labels, train the generator, test, report.
+
+    ray job submit --working-dir . -- python jobs/full_pipeline.py
+    ray job submit --working-dir . -- python jobs/full_pipeline.py --config paper-pacs data.root=/data/PACS name=pacs
+
+Any field of the configuration is set by `branch.field=value`; `--help` explains them all, `--print-config` shows the result.
+The same command after a crash goes on where it stopped; a second run encodes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from spg_dist.config import Config, parse_config
+from spg_dist.experiment.errors import reported_errors
+from spg_dist.experiment.executor import Executor
+from spg_dist.experiment.folder import RunFolder, open_run
+from spg_dist.experiment.place import executor_for
+from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images
+from spg_dist.experiment.reporting import report_run
+from spg_dist.experiment.runs import stage1_runs, stage2_runs, test_runs
+from spg_dist.progress import Display, Stopwatch
+
+
+def main(arguments: list[str]) -> None:
+    config = parse_config(arguments, "full_pipeline.py", __doc__)
+    with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
+        run(config, folder, executor, display)
+
+
+def run(config: Config, folder: RunFolder, executor: Executor, display: Display) -> None:
+    """The method's story, a line a step."""
+    watch = Stopwatch(display)
+
+    with watch.phase("prepare: images, splits, frozen CLIP"):
+        manifest = load_images(config, display)
+        clip = load_frozen_clip(config, display)
+
+    with watch.phase("encode: every image once, into the cache"):
+        builder, summary = encode(config, manifest, clip, folder, executor, display)
+
+    with watch.phase("stage 1: a prompt label for each domain"):
+        executor.train(builder, stage1_runs(config, builder.manifest), display)
+
+    with watch.phase("stage 2: the prompt generator, one for each target left out"):
+        executor.train(builder, stage2_runs(config, builder.manifest), display)
+
+    with watch.phase("test: on the domain that training never saw"):
+        tested = executor.test(builder, test_runs(config, builder.manifest), display)
+
+    with watch.phase("report"):
+        report_run(builder.build(device="cpu"), tested, summary, watch.seconds, display)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

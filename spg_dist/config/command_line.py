@@ -1,0 +1,124 @@
+"""From the command line to a configuration: presets and YAML files, then overrides of any field."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import resources
+from typing import Any, NoReturn
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from spg_dist.config.tree import Config
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+PRESETS = "spg_dist.config.presets"
+
+
+class ConfigParser(ArgumentParser):
+    """jsonargparse's parser, with messages that name the nearest valid field."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {self._with_hint(message)}\n(--help explains every field)\n")
+        sys.exit(2)
+
+    def _with_hint(self, message: str) -> str:
+        unknown = re.search(r"Group '([^']*)' does not accept option '([^']*)'", message)
+        flag = re.search(r"[Uu]nrecognized arguments?: --?([\w.\-]+)", message)
+        key = re.search(r"[Kk]ey '?\"?([\w.]+)'?\"? is not expected|[Oo]ption '([\w.]+)' is not accepted", message)
+        name = ""
+        if unknown:
+            name = f"{unknown[1]}.{unknown[2]}"
+        elif flag:
+            name = flag[1]
+        elif key:
+            name = key[1] or key[2]
+        if not name:
+            return " ".join(message.split())
+        return f"there is no field {name!r}; the nearest is {nearest_field(name)!r}"
+
+
+def nearest_field(name: str) -> str:
+    """The field of the configuration whose dotted name is most like `name`, its last part counting first."""
+    fields = field_names()
+    last = name.rsplit(".", 1)[-1]
+    by_last = difflib.get_close_matches(last, [field.rsplit(".", 1)[-1] for field in fields], n=1, cutoff=0.6)
+    pool = [field for field in fields if by_last and field.rsplit(".", 1)[-1] == by_last[0]] or fields
+    return max(pool, key=lambda field: difflib.SequenceMatcher(None, name, field).ratio())
+
+
+def field_names() -> list[str]:
+    """Dotted names of all fields."""
+    return sorted(str(key) for key in build_parser("spg-dist").get_defaults().keys(branches=False) if key != "config")
+
+
+def build_parser(prog: str, description: str | None = None) -> ConfigParser:
+    """A parser for the whole tree."""
+    parser = ConfigParser(prog=prog, description=description, allow_abbrev=False, print_config="--print-config")
+    parser.add_argument("--config", action="config", help="a YAML file, or the name of a preset: " + ", ".join(preset_names()))
+    parser.add_class_arguments(Config, None)
+    return parser
+
+
+def preset_names() -> list[str]:
+    """Names that `--config` takes beside paths."""
+    return sorted(entry.name[:-5] for entry in resources.files(PRESETS).iterdir() if entry.name.endswith(".yaml"))
+
+
+def parse_config(arguments: Sequence[str], prog: str, description: str | None = None) -> Config:
+    """The configuration that a command line asks for. Fields are given as `stage2.epochs=20` or `--stage2.epochs 20`.
+
+    Exits with status 2 and a message on an unknown field, a wrong type or a value out of range.
+    """
+    parser = build_parser(prog, description)
+    parsed = parser.parse_args([_as_option(argument) for argument in _presets_as_paths(arguments)])
+    return _instantiate(parser, parsed)
+
+
+def load_config(text: str, source: str) -> Config:
+    """The configuration stored in a run's config.yaml."""
+    parser = build_parser(source)
+    return _instantiate(parser, parser.parse_string(text))
+
+
+def dump_config(config: Config) -> str:
+    """The whole resolved configuration as YAML."""
+    text: str = yaml.safe_dump(_plain(asdict(config)), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _instantiate(parser: ConfigParser, parsed: Namespace) -> Config:
+    parsed.pop("config", None)
+    try:
+        built = parser.instantiate(parsed)
+        return Config(**{name: built[name] for name in Config.__dataclass_fields__})
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _as_option(argument: str) -> str:
+    """`stage2.epochs=20` means `--stage2.epochs=20`."""
+    return f"--{argument}" if re.match(r"[A-Za-z_][\w.]*\+?=", argument) else argument
+
+
+def _presets_as_paths(arguments: Sequence[str]) -> list[str]:
+    names, resolved, after_config = preset_names(), [], False
+    for argument in arguments:
+        name = argument.removeprefix("--config=")
+        if name in names and (after_config or name != argument):
+            path = str(resources.files(PRESETS) / f"{name}.yaml")
+            argument = path if after_config else f"--config={path}"
+        after_config = argument == "--config"
+        resolved.append(argument)
+    return resolved

@@ -1,0 +1,101 @@
+"""The whole configuration of a run: one typed tree, each branch defined beside what it configures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from spg_dist.clip.config import ClipConfig
+from spg_dist.data.config import DataConfig
+from spg_dist.encode.config import CacheConfig, EncodeConfig
+from spg_dist.gan.config import GanConfig
+from spg_dist.soft_prompt.config import SoftPromptConfig
+from spg_dist.training import ScheduleConfig
+
+MethodName = Literal["zero-shot", "zero-shot-ensemble", "coop", "spg"]
+
+
+@dataclass
+class ExecutionConfig:
+    """Where and how the work runs; nothing here changes a result."""
+
+    backend: Literal["ray", "local"] = "ray"
+    """`ray` = tasks and training workers on a Ray cluster; `local` = everything in this process, for a debugger."""
+
+    workers: int = 0
+    """Training workers; 0 = as many as there are runs and free accelerators (or CPUs, on a cluster without)."""
+
+    gpus_per_worker: float = 0.0
+    """Accelerators of one training worker or encode task; 0 = one if the cluster has any, else none. Fractions share one."""
+
+    cpus_per_worker: int = 1
+    """CPUs of one training worker, and its torch threads."""
+
+    checkpoint_seconds: float = 15.0
+    """At least so many seconds between two checkpoints of one run; 0 = after every epoch."""
+
+    max_failures: int = 3
+    """How often training is restarted from its checkpoints after a worker died."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.gpus_per_worker < 0 or self.max_failures < 0 or self.checkpoint_seconds < 0:
+            raise ValueError("execution: workers, gpus_per_worker, checkpoint_seconds and max_failures must be zero or more")
+        if self.cpus_per_worker < 1:
+            raise ValueError(f"execution.cpus_per_worker is {self.cpus_per_worker}, expected 1 or more")
+
+
+@dataclass
+class Config:
+    """A run of spg-dist: what to train on which data, and where to put it."""
+
+    name: str = "demo"
+    """Name of the run: its results go to the folder `<runs>/<name>`."""
+
+    runs: str = "runs"
+    """Folder of all runs (on a cluster: on storage that all nodes share)."""
+
+    targets: list[str] = field(default_factory=list)
+    """Target domains, each left out of training in turn; empty = every domain."""
+
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
+    """Seeds; every one reseeds everything, stage 1 included."""
+
+    methods: list[MethodName] = field(default_factory=lambda: ["zero-shot", "zero-shot-ensemble", "coop", "spg"])
+    """Methods in the results table."""
+
+    prompt_labels: str = ""
+    """Folder with published prompt labels (`*_<domain's first letter>.pt`) to use in place of stage 1; empty = train stage 1."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """Images and splits."""
+
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    """The frozen CLIP."""
+
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    """The feature cache."""
+
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+    """Images to features."""
+
+    stage1: SoftPromptConfig = field(default_factory=SoftPromptConfig)
+    """Stage 1: one prompt label per domain."""
+
+    stage2: GanConfig = field(default_factory=GanConfig)
+    """Stage 2: the prompt generator."""
+
+    coop: SoftPromptConfig = field(
+        default_factory=lambda: SoftPromptConfig(epochs=20, schedule=ScheduleConfig(warmup_epochs=1))
+    )
+    """The CoOp baseline: one soft prompt learned on the pooled sources."""
+
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+    """Workers, checkpoints, restarts."""
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"name is {self.name!r}, expected the name of one folder, e.g. pacs-vit")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds is {self.seeds}, expected at least one and no repetition, e.g. [1,2,3]")
+        if not self.methods or len(set(self.methods)) != len(self.methods):
+            raise ValueError(f"methods is {self.methods}, expected at least one and no repetition")

@@ -1,0 +1,47 @@
+"""How images become cached features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class CacheConfig:
+    """Where features are kept, and how."""
+
+    root: str = "feature-cache"
+    """Folder of the cache; shared by all runs and data sets."""
+
+    store: Literal["arrow", "lmdb"] = "arrow"
+    """Format of the store."""
+
+    dtype: Literal["float16", "float32", "bfloat16"] = "float16"
+    """Number format of stored features."""
+
+
+@dataclass
+class EncodeConfig:
+    """How images are encoded."""
+
+    batch_size: int = 32
+    """Images in one pass through the image encoder."""
+
+    shard_rows: int = 256
+    """Images in one task and one shard: what a crash can lose at most."""
+
+    views: int = 0
+    """Augmented views (random-resized-crop 0.08-1, flip) of each training image beside the plain one; 0 trains on the plain view."""
+
+    view_seed: int = 1
+    """Seed of the augmented views."""
+
+    threads: int = 1
+    """CPU threads of one task. Features are bit-identical only between runs with the same number."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "shard_rows", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"encode.{name} is {getattr(self, name)}, expected 1 or more")
+        if self.views < 0:
+            raise ValueError(f"encode.views is {self.views}, expected 0 or more")

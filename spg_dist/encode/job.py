@@ -1,0 +1,163 @@
+"""Encode a data set: what is cached is reused, what is missing is encoded, what cannot be read is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib import metadata
+
+from cache import DigestIndex, FeatureCache, FeatureKey
+from spg_dist.clip.config import ClipConfig
+from spg_dist.clip.load import Clip
+from spg_dist.data import ImageRecord, Manifest
+from spg_dist.encode.config import CacheConfig, EncodeConfig
+from spg_dist.encode.shard import ShardReport, ShardTask
+from spg_dist.encode.transform import PLAIN, ImageTransform, view_name
+from spg_dist.home import resolve
+from spg_dist.progress import Display
+
+TaskRunner = Callable[[list[ShardTask]], Iterable[ShardReport]]
+"""Runs tasks somewhere (this process, Ray workers) and yields their reports in any order."""
+
+
+@dataclass(frozen=True)
+class CachedViews:
+    """Where the features of a manifest's images are; small, so it crosses process borders in place of the features.
+
+    Arguments:
+        digests: content digest of each image of the manifest.
+        keys: the plain view's key, then those of the augmented views (training images only).
+    """
+
+    root: str
+    store: str
+    digests: tuple[str, ...]
+    keys: tuple[FeatureKey, ...]
+
+
+@dataclass
+class EncodeSummary:
+    """Features encoded and reused, images set aside (path to reason), and seconds by kind of work, summed over workers."""
+
+    encoded: int = 0
+    reused: int = 0
+    set_aside: dict[str, str] = field(default_factory=dict)
+    read_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    write_seconds: float = 0.0
+
+    def in_words(self) -> str:
+        """One line for a log."""
+        done = f"{self.encoded} features encoded" if self.encoded else "nothing to encode: 0 features encoded"
+        return f"{done}, {self.reused} reused from the cache, {len(self.set_aside)} images set aside"
+
+
+@dataclass
+class EncodeJob:
+    """Brings every image of a manifest into the cache: the plain view and, for training images, the augmented ones.
+
+    Arguments:
+        clip: the loaded model, whose fingerprint addresses the cache; workers load their own from `clip_config`.
+        max_set_aside_share: share of the images (0 to 1) that may be unreadable.
+    """
+
+    manifest: Manifest
+    clip: Clip
+    clip_config: ClipConfig
+    config: EncodeConfig
+    cache: CacheConfig
+    max_set_aside_share: float
+    run_tasks: TaskRunner
+    display: Display
+
+    def run(self) -> tuple[Manifest, CachedViews, EncodeSummary]:
+        """Returns the manifest less the images set aside, where its features are, and what was done.
+
+        Raises:
+            ValueError: too many images cannot be read.
+        """
+        self.summary = EncodeSummary()
+        self.root = str(resolve(self.cache.root))
+        self._digest_files()
+        keys = [self._encode_view(PLAIN, list(self.manifest.images))]
+        train = [image for image in self.manifest.images if image.split == "train"]
+        keys += [self._encode_view(view_name(self.config.view_seed, k), train) for k in range(self.config.views)]
+        self._check_share()
+        usable = self.manifest.without(set(self.summary.set_aside))
+        digests = tuple(self.digest_of[image.path] for image in usable.images)
+        return usable, CachedViews(self.root, self.cache.store, digests, tuple(keys)), self.summary
+
+    def _digest_files(self) -> None:
+        paths = [self.manifest.absolute(image) for image in self.manifest.images]
+        self.display.reading_files(len(paths))
+        indexed = DigestIndex(self.root).digest_files(paths, progress=self.display.file_read)
+        self.digest_of: dict[str, str] = {}
+        for image, path, digest in zip(self.manifest.images, paths, indexed.digests, strict=True):
+            if digest is None:
+                self.summary.set_aside[image.path] = indexed.failed[str(path)]
+            else:
+                self.digest_of[image.path] = digest
+
+    def _encode_view(self, view: str, images: list[ImageRecord]) -> FeatureKey:
+        key = feature_key(self.clip, view, self.cache.dtype)
+        store = FeatureCache.open(self.root, key, store=self.cache.store, provenance=self._provenance())
+        images = [image for image in images if image.path not in self.summary.set_aside]
+        missing = store.missing([self.digest_of[image.path] for image in images])
+        absent = set(missing)
+        reused = sum(self.digest_of[image.path] not in absent for image in images)
+        self.summary.reused += reused
+        self.display.encoding(view, len(missing), reused)
+        rejected: dict[str, str] = {}
+        for report in self.run_tasks(self._tasks(key, missing, images)):
+            self.summary.encoded += report.encoded
+            self.summary.read_seconds += report.read_seconds
+            self.summary.encode_seconds += report.encode_seconds
+            self.summary.write_seconds += report.write_seconds
+            rejected |= report.rejected
+            self.display.shard_encoded(report.encoded, report.reused, len(report.rejected))
+        for image in images:
+            if self.digest_of[image.path] in rejected:
+                self.summary.set_aside[image.path] = rejected[self.digest_of[image.path]]
+        if missing:
+            store.refresh()
+            store.compact()
+        return key
+
+    def _tasks(self, key: FeatureKey, missing: list[str], images: list[ImageRecord]) -> list[ShardTask]:
+        path_of = {self.digest_of[image.path]: str(self.manifest.absolute(image)) for image in images}
+        rows = self.config.shard_rows
+        return [
+            ShardTask(
+                clip=self.clip_config,
+                encode=self.config,
+                cache_root=self.root,
+                store=self.cache.store,
+                key=key,
+                digests=tuple(missing[start : start + rows]),
+                paths=tuple(path_of[digest] for digest in missing[start : start + rows]),
+                provenance=tuple(self._provenance().items()),
+            )
+            for start in range(0, len(missing), rows)
+        ]
+
+    def _provenance(self) -> dict[str, str]:
+        versions = {name: metadata.version(name) for name in ("torch", "torchvision", "open_clip_torch", "pillow")}
+        return {"dataset": self.manifest.dataset, "backbone": self.clip.name, **versions}
+
+    def _check_share(self) -> None:
+        aside, total = self.summary.set_aside, len(self.manifest.images)
+        if len(aside) > self.max_set_aside_share * total:
+            first = "; ".join(f"{path}: {reason}" for path, reason in list(aside.items())[:3])
+            raise ValueError(
+                f"{len(aside)} of {total} images in {self.manifest.root} cannot be read, more than the "
+                f"{self.max_set_aside_share:.1%} that data.max_set_aside_share allows. The first: {first}. "
+                f"Mend or remove them, or raise data.max_set_aside_share"
+            )
+
+
+def feature_key(clip: Clip, view: str, dtype: str) -> FeatureKey:
+    """The address of one view's features."""
+    transform = ImageTransform(clip.preprocess, view)
+    return FeatureKey(
+        backbone=clip.fingerprint, transform=transform.fingerprint, view=view, dtype=dtype, width=clip.feature_width
+    )

@@ -1,0 +1,79 @@
+"""One task of the encode job: fill one shard of the cache. Idempotent, so it may be repeated, killed or run twice."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from cache import FeatureCache, FeatureKey
+from spg_dist.clip.config import ClipConfig
+from spg_dist.clip.load import Clip, load_clip
+from spg_dist.encode.config import EncodeConfig
+from spg_dist.encode.encoder import ImageEncoder
+from spg_dist.encode.transform import ImageTransform
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What a worker needs to encode some images: plain values, which cross process borders.
+
+    Arguments:
+        digests, paths: content digest and absolute path of each image.
+        provenance: what the cache notes about where its rows came from.
+    """
+
+    clip: ClipConfig
+    encode: EncodeConfig
+    cache_root: str
+    store: str
+    key: FeatureKey
+    digests: tuple[str, ...]
+    paths: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What became of a task. Seconds of waiting for decoded images, in the tower, and writing; `rejected`: digest to reason."""
+
+    encoded: int
+    reused: int
+    rejected: dict[str, str]
+    read_seconds: float
+    encode_seconds: float
+    write_seconds: float
+
+
+@lru_cache(maxsize=1)
+def loaded_clip(model: str, pretrained: str, activation: str, device: str) -> Clip:
+    """A worker process loads its CLIP once, whatever the number of shards it encodes."""
+    return load_clip(ClipConfig(model, pretrained, activation, device))  # type: ignore[arg-type]
+
+
+def encode_shard(task: ShardTask) -> ShardReport:
+    """Encode what is missing of a task's images and write it as one shard."""
+    torch.set_num_threads(task.encode.threads)
+    cache = FeatureCache.open(task.cache_root, task.key, store=task.store, provenance=dict(task.provenance))
+    missing = set(cache.missing(task.digests))
+    todo = [i for i, digest in enumerate(task.digests) if digest in missing]
+    if not todo:
+        return ShardReport(0, len(task.digests), {}, 0.0, 0.0, 0.0)
+    clip = loaded_clip(task.clip.model, task.clip.pretrained, task.clip.activation, task.clip.device)
+    encoder = ImageEncoder(clip, ImageTransform(clip.preprocess, task.key.view), task.encode.batch_size)
+    digests = [task.digests[i] for i in todo]
+    done = encoder([Path(task.paths[i]) for i in todo], digests)
+    began = time.perf_counter()
+    if done.kept:
+        cache.write_shard([digests[i] for i in done.kept], done.features_ND)
+    return ShardReport(
+        encoded=len(done.kept),
+        reused=len(task.digests) - len(todo),
+        rejected={digests[i]: reason for i, reason in done.rejected.items()},
+        read_seconds=done.read_seconds,
+        encode_seconds=done.encode_seconds,
+        write_seconds=time.perf_counter() - began,
+    )

@@ -1,0 +1,34 @@
+"""The user's errors as one clear message, the program's own as a traceback."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+FAILED = 1
+STOPPED = 130
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """Turn what a user can mend into one message and exit status 1; Ctrl-C into status 130. Everything else stays a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        sys.stderr.write(f"\nerror: {error}\n")
+        sys.exit(FAILED)
+    except OSError as error:
+        sys.stderr.write(f"\nerror: {_in_words(error)}\n")
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped: the same command goes on from here\n")
+        sys.exit(STOPPED)
+
+
+def _in_words(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"the disk is full{where}: free some space, then run the same command again; finished work is kept"
+    return str(error)

@@ -1,0 +1,59 @@
+"""Where the work runs. The algorithms are the same: an executor only decides in which processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import torch
+
+from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
+from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.runs import RunSpec
+from spg_dist.experiment.testing import TestedRun, test_run
+from spg_dist.experiment.training import epochs_of, train_run
+from spg_dist.progress import Display
+from spg_dist.progress.curves import CurveWriter
+
+
+class Executor(Protocol):
+    """Runs the three kinds of work of an experiment."""
+
+    def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
+        """Encode shards, yielding reports as they come."""
+
+    def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
+        """Train runs to their files in the run's folder. Raises TrainingDiverged naming the runs that diverged."""
+
+    def test(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> list[TestedRun]:
+        """Test runs, in the order of `specs`."""
+
+
+class LocalExecutor:
+    """Everything in this process: for a notebook or a debugger."""
+
+    def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
+        return map(encode_shard, tasks)
+
+    def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
+        torch.set_num_threads(builder.config.execution.cpus_per_worker)
+        experiment = builder.build()
+        display.training(len(specs), epochs_of(builder.config, specs))
+        with CurveWriter(builder.folder) as curves:
+            for spec in specs:
+
+                def report(epoch: int, metrics: dict[str, float], spec: RunSpec = spec) -> None:
+                    curves.write(spec, epoch, metrics)
+                    display.epoch_done(spec.name, epoch, metrics)
+
+                train_run(experiment, spec, report)
+
+    def test(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> list[TestedRun]:
+        torch.set_num_threads(builder.config.execution.cpus_per_worker)
+        experiment = builder.build()
+        display.testing(len(specs))
+        tested = []
+        for spec in specs:
+            tested.append(test_run(experiment, spec))
+            display.run_tested(spec.name, tested[-1].accuracy)
+        return tested

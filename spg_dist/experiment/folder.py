@@ -1,0 +1,109 @@
+"""A run's folder: where its files are, and who may write there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from spg_dist.config import Config, dump_config, load_config
+from spg_dist.experiment.runs import PROTOCOL, RunSpec
+from spg_dist.home import resolve
+from spg_dist.training.files import write_text
+
+# What may differ between two invocations for the same folder: it selects runs or says how they are executed, and no finished
+# run depends on it (each file carries the digest of what it does depend on).
+FREE_FIELDS = ("execution", "targets", "seeds", "methods", "runs")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths below `<runs>/<name>`."""
+
+    root: Path
+
+    def artifact(self, spec: RunSpec) -> Path:
+        """The finished run of a trained method."""
+        if spec.method == "prompt-label":
+            return self.root / "prompt_labels" / f"{spec.file_stem}.safetensors"
+        stem = f"{PROTOCOL}-{spec.file_stem}.safetensors"
+        return self.root / ("generators" if spec.method == "spg" else spec.method) / stem
+
+    def checkpoint(self, spec: RunSpec) -> Path:
+        """The state between two epochs; gone once the run is finished."""
+        return self.root / "checkpoints" / f"{spec.method}-{spec.file_stem}.safetensors"
+
+    def predictions(self, spec: RunSpec) -> Path:
+        return self.root / "predictions" / f"{spec.method}-{spec.file_stem}.parquet"
+
+    def tensorboard(self, spec: RunSpec) -> Path:
+        return self.root / "tensorboard" / spec.method / spec.file_stem
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results.csv"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.md"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+
+@contextmanager
+def open_run(config: Config) -> Iterator[RunFolder]:
+    """The folder of a run, for one job at a time, with its configuration written into it.
+
+    Raises:
+        ValueError: another job is writing to the folder, or it holds the results of another configuration.
+        OSError: the folder cannot be written.
+    """
+    folder = RunFolder(resolve(config.runs) / config.name)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(
+            f"another job is writing to {folder.root}: wait for it to end, or give this one another name=..."
+        ) from error
+    try:
+        _check_configuration(folder, config)
+        write_text(folder.config, dump_config(config))
+        yield folder
+    finally:
+        lock.release()
+
+
+def _check_configuration(folder: RunFolder, config: Config) -> None:
+    if not folder.config.exists():
+        return
+    stored = load_config(folder.config.read_text(), str(folder.config))
+    differing = sorted(_differences(asdict(stored), asdict(config), ""))
+    if differing:
+        shown = "; ".join(differing[:5])
+        raise ValueError(
+            f"{folder.root} holds a run with another configuration: {shown}. "
+            f"Give this run another name=..., or delete that folder to start over"
+        )
+
+
+def _differences(stored: dict[str, Any], asked: dict[str, Any], prefix: str) -> Iterator[str]:
+    for name, value in asked.items():
+        path = f"{prefix}{name}"
+        if path in FREE_FIELDS:
+            continue
+        if isinstance(value, dict):
+            yield from _differences(stored[name], value, f"{path}.")
+        elif stored[name] != value:
+            yield f"{path} is {stored[name]!r} there and {value!r} here"

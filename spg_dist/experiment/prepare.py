@@ -1,0 +1,74 @@
+"""From a configuration to images, CLIP and cached features: the first half of every job."""
+
+from __future__ import annotations
+
+import torch
+
+from spg_dist.clip.load import Clip
+from spg_dist.config import Config
+from spg_dist.data import Manifest, load_manifest
+from spg_dist.embedded import write_drawn_dataset
+from spg_dist.encode.job import EncodeJob, EncodeSummary
+from spg_dist.encode.shard import loaded_clip
+from spg_dist.experiment.executor import Executor
+from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.runs import target_domains
+from spg_dist.home import home
+from spg_dist.progress import Display
+
+
+def load_images(config: Config, display: Display) -> Manifest:
+    """The manifest of the configured data set; the embedded one is drawn first. Raises ValueError for a wrong target too."""
+    data = config.data
+    if data.dataset == "drawn":
+        folder = home() / "data" / f"drawn-{data.images_per_class}"
+        write_drawn_dataset(folder, data.images_per_class)
+        manifest = load_manifest(data.__class__(dataset="folder", root=str(folder), name="drawn"), home() / "splits")
+    else:
+        manifest = load_manifest(data, home() / "splits")
+    target_domains(config, manifest)
+    display.say(
+        f"{manifest.dataset}: {len(manifest.images)} images, {len(manifest.domains)} domains "
+        f"({', '.join(manifest.domains)}), {len(manifest.class_names)} classes in {manifest.root}"
+    )
+    display.say(f"splits: {manifest.splits_source}")
+    return manifest
+
+
+def load_frozen_clip(config: Config, display: Display) -> Clip:
+    """The configured CLIP, which the driver needs for the cache's key and the final pictures: on the CPU there."""
+    torch.set_num_threads(config.execution.cpus_per_worker)
+    clip = loaded_clip(config.clip.model, config.clip.pretrained, config.clip.activation, "cpu")
+    note = "  RANDOM WEIGHTS: figures mean nothing beyond this program's own test" if clip.random_weights else ""
+    display.say(f"CLIP: {clip.name}, features of width {clip.feature_width}{note}")
+    return clip
+
+
+def encode(
+    config: Config, manifest: Manifest, clip: Clip, folder: RunFolder, executor: Executor, display: Display
+) -> tuple[ExperimentBuilder, EncodeSummary]:
+    """Bring all images into the cache; returns what workers build the experiment from."""
+    job = EncodeJob(
+        manifest=manifest,
+        clip=clip,
+        clip_config=config.clip,
+        config=config.encode,
+        cache=config.cache,
+        max_set_aside_share=config.data.max_set_aside_share,
+        run_tasks=executor.encode,
+        display=display,
+    )
+    usable, views, summary = job.run()
+    display.say(summary.in_words())
+    for path, reason in list(summary.set_aside.items())[:10]:
+        display.say(f"set aside: {path}: {reason}")
+    _check_labels_fit(Experiment(config, usable, clip, views, folder))
+    return ExperimentBuilder(config, usable, views, folder), summary
+
+
+def _check_labels_fit(experiment: Experiment) -> None:
+    """Tokenize all class names now: one that does not fit beside the prompt should fail before anything is trained."""
+    config = experiment.config
+    for n_ctx in {config.stage1.n_ctx, config.coop.n_ctx}:
+        experiment.encoder(n_ctx)

@@ -1,0 +1,161 @@
+"""From tested runs to what people read: results.csv, summary.md, report.html, the table in the log."""
+
+from __future__ import annotations
+
+import io
+import numpy as np
+import torch
+
+from spg_dist.config import Config, dump_config
+from spg_dist.data import decode_rgb
+from spg_dist.encode.job import EncodeSummary
+from spg_dist.evaluation.results import ResultRow, write_results
+from spg_dist.experiment.experiment import Experiment
+from spg_dist.experiment.runs import PROTOCOL, RunSpec, stage1_runs, stage2_runs
+from spg_dist.experiment.testing import TestedRun, read_predictions
+from spg_dist.methods.spg import generate_prompts, load_generator
+from spg_dist.progress import Display
+from spg_dist.report import Curve, Projection, ReportInput, Sample, render_table, write_report, write_summary
+from spg_dist.training import read_trained
+from spg_dist.training.seeds import numpy_random
+
+SAMPLES_PER_DOMAIN = 8
+PROJECTED_PER_DOMAIN = 60
+THUMBNAIL_PIXELS = 160
+
+
+def report_run(
+    experiment: Experiment, tested: list[TestedRun], summary: EncodeSummary, timings: dict[str, float], display: Display
+) -> None:
+    """Write all that a run's folder shows, and print its table."""
+    folder = experiment.folder
+    rows = [_row(experiment, run) for run in tested]
+    write_results(folder.results, rows)
+    contents = ReportInput(
+        name=experiment.config.name,
+        rows=rows,
+        facts=_facts(experiment, summary),
+        curves=_curves(experiment),
+        projections=_projections(experiment, tested),
+        samples=_samples(experiment, tested),
+        set_aside=sorted(summary.set_aside.items()),
+        timings=timings,
+        config_yaml=dump_config(experiment.config),
+        selection="source-val (best epoch on the training domains' validation split)",
+        random_weights=experiment.clip.random_weights,
+        comparable=_is_the_papers_setting(experiment),
+    )
+    write_summary(folder.summary, contents)
+    write_report(folder.report, contents)
+    display.show(render_table(contents))
+    for path in (folder.results, folder.summary, folder.report):
+        display.say(f"{path.name}: {path}")
+
+
+def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
+    manifest, target = experiment.manifest, run.spec.where
+    return ResultRow(
+        dataset=manifest.dataset,
+        protocol=PROTOCOL,
+        source="+".join(name for name in manifest.domains if name != target),
+        target=target,
+        method=_shown_method(experiment.config, run.spec.method),
+        seed=run.spec.seed,
+        backbone=experiment.config.clip.model,
+        accuracy=run.accuracy,
+        n=run.n,
+        seconds=run.seconds + run.train_seconds,
+        val_accuracy=run.val_accuracy,
+        note="random weights" if experiment.clip.random_weights else "",
+    )
+
+
+def _shown_method(config: Config, method: str) -> str:
+    """The paper's CoOp has 16 context tokens; a pooled prompt of another length is empirical risk minimisation by another name."""
+    return "erm" if method == "coop" and config.coop.n_ctx != 16 else method
+
+
+def _is_the_papers_setting(experiment: Experiment) -> bool:
+    full = {"PACS": 9000, "VLCS": 10000, "OfficeHome": 15000, "TerraIncognita": 20000, "DomainNet": 15000}
+    images = full.get(experiment.manifest.dataset)
+    return experiment.clip.openai_weights and images is not None and len(experiment.manifest.images) >= images
+
+
+def _facts(experiment: Experiment, summary: EncodeSummary) -> dict[str, str]:
+    config, manifest = experiment.config, experiment.manifest
+    views = f"{config.encode.views} augmented views" if config.encode.views else "plain view only"
+    labels = f"imported from {config.prompt_labels}" if config.prompt_labels else "trained (stage 1)"
+    return {
+        "weights": experiment.clip.name,
+        "views": views,
+        "noise": "one draw per test image",
+        "prompt labels": labels,
+        "images": f"{len(manifest.images)} used, {len(summary.set_aside)} set aside",
+        "encoded in this job": f"{summary.encoded} features, {summary.reused} reused from the cache",
+        "splits": manifest.splits_source,
+    }
+
+
+def _curves(experiment: Experiment) -> list[Curve]:
+    config, manifest = experiment.config, experiment.manifest
+    names = {"prompt-label": "stage1", "spg": "stage2", "coop": _shown_method(config, "coop")}
+    curves = []
+    for spec in stage1_runs(config, manifest) + stage2_runs(config, manifest):
+        history = read_trained(experiment.folder.artifact(spec)).history
+        series = {name: [epoch[name] for epoch in history] for name in history[0] if name != "learning_rate"}
+        curves.append(Curve(names[spec.method], spec.where, spec.seed or 0, series))
+    return curves
+
+
+def _projections(experiment: Experiment, tested: list[TestedRun]) -> list[Projection]:
+    """The first seed's generated prompts of every target's generator, on their two principal components."""
+    first = experiment.config.seeds[0]
+    return [_project(experiment, run.spec) for run in tested if run.spec.method == "spg" and run.spec.seed == first]
+
+
+def _project(experiment: Experiment, spec: RunSpec) -> Projection:
+    manifest = experiment.manifest
+    random = numpy_random(0, "projection")
+    picked = []
+    for k in range(len(manifest.domains)):
+        rows = experiment.table.rows({k}, {"val"}, keep_left_out=False)
+        picked.append(random.permutation(rows)[:PROJECTED_PER_DOMAIN])
+    rows = np.concatenate(picked)
+    prompts = generate_prompts(experiment, load_generator(experiment, spec), spec, rows).flatten(1)
+    centred = prompts - prompts.mean(dim=0)
+    _, sizes, axes = torch.linalg.svd(centred, full_matrices=False)
+    shares = sizes.square() / sizes.square().sum().clamp(min=1e-12)
+    points = (centred @ axes[:2].T).tolist()
+    return Projection(
+        title=f"prompts generated with {spec.where} unseen",
+        points_N2=[(x, y) for x, y in points],
+        domain_N=[manifest.domains[manifest.images[i].domain] for i in rows],
+        target=spec.where,
+        explained=(float(shares[0]), float(shares[1])),
+    )
+
+
+def _samples(experiment: Experiment, tested: list[TestedRun]) -> list[Sample]:
+    """Some test images of every target with what each method's first seed says."""
+    first = experiment.config.seeds[0]
+    samples = []
+    for target in dict.fromkeys(run.spec.where for run in tested):
+        shown = [run.spec for run in tested if run.spec.where == target and run.spec.seed in (None, first)]
+        predictions = {
+            _shown_method(experiment.config, spec.method): read_predictions(experiment.folder.predictions(spec)) for spec in shown
+        }
+        images = sorted(next(iter(predictions.values())))
+        for i in numpy_random(0, "samples", target).permutation(len(images))[:SAMPLES_PER_DOMAIN]:
+            image = images[i]
+            said = {method: found[image][1] for method, found in predictions.items()}
+            truth = next(iter(predictions.values()))[image][0]
+            samples.append(Sample(target, truth, said, _thumbnail(experiment, image)))
+    return samples
+
+
+def _thumbnail(experiment: Experiment, image: str) -> bytes:
+    picture = decode_rgb(experiment.manifest.root / image)
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=82)
+    return stream.getvalue()

@@ -1,0 +1,60 @@
+"""Soft Prompt Generation: a prompt for every image, from the generator that stage 2 trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spg_dist.experiment.experiment import Experiment
+from spg_dist.experiment.runs import RunSpec
+from spg_dist.gan.networks import Generator
+from spg_dist.gan.training import GeneratorTraining, build_generator
+from spg_dist.methods.prompt_label import source_labels
+from spg_dist.training import read_trained
+from spg_dist.training.seeds import torch_random
+
+
+def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorTraining, str]:
+    """Stage 2 for one target."""
+    assert spec.seed is not None
+    config, table = experiment.config.stage2, experiment.table
+    sources = experiment.sources(spec.where)
+    labels_KPW, identities = source_labels(experiment, spec.where, spec.seed)
+    training = GeneratorTraining(
+        config=config,
+        table=table,
+        train_rows=table.rows(sources, {"train"}, keep_left_out=False),
+        val_rows=table.rows(sources, {"val"}, keep_left_out=False),
+        labels_KPW=labels_KPW,
+        encoder=experiment.encoder(labels_KPW.shape[1]),
+        seed=spec.seed,
+        clip=spec.where not in config.clip_norms.off_for_targets,
+    )
+    rows = table.rows(sources, {"train", "val"}, keep_left_out=False)
+    return training, experiment.identity("spg", spec.where, spec.seed, config, rows, labels=identities)
+
+
+def load_generator(experiment: Experiment, spec: RunSpec) -> Generator:
+    """The trained generator of a run, in eval mode on the experiment's device."""
+    weights = read_trained(experiment.folder.artifact(spec)).weights
+    n_ctx = weights[max((n for n in weights if n.endswith(".bias")), key=_layer_number)].numel() // experiment.tower.width
+    generator = build_generator(experiment.config.stage2, experiment.clip.feature_width, n_ctx, experiment.tower.width)
+    generator.load_state_dict(weights)
+    return generator.to(experiment.table.device).eval()
+
+
+def _layer_number(name: str) -> int:
+    return int(name.split(".")[1])
+
+
+@torch.no_grad()
+def generate_prompts(experiment: Experiment, generator: Generator, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
+    """A prompt (B, P, W) for each image; the noise of an image depends on the run's seed and its row alone."""
+    assert spec.seed is not None
+    width = experiment.config.stage2.latent_width
+    random = torch_random(spec.seed, "test noise", spec.where)
+    z_NZ = torch.randn(len(experiment.table), width, generator=random)
+    z_BZ = z_NZ[torch.from_numpy(rows_B)].to(experiment.table.device)
+    prompts: Tensor = generator(z_BZ, experiment.table.features(rows_B))
+    return prompts

@@ -1,0 +1,36 @@
+"""Zero-shot CLIP: hand-written prompts, nothing learned."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spg_dist.experiment.experiment import Experiment
+
+TEMPLATES = {
+    "zero-shot": ("a photo of a {}.",),
+    "zero-shot-ensemble": (
+        "a photo of a {}.",
+        "a painting of a {}.",
+        "a cartoon of a {}.",
+        "a sketch of a {}.",
+        "a drawing of a {}.",
+        "a picture of a {}.",
+        "an image of the {}.",
+    ),
+}
+
+
+@torch.no_grad()
+def template_texts(experiment: Experiment, method: str) -> Tensor:
+    """Text features (C, D) of all classes: unit-norm mean over the method's templates."""
+    clip, names = experiment.clip, experiment.manifest.class_names
+    length = experiment.tower.context_length
+    sums = None
+    for template in TEMPLATES[method]:
+        tokens = clip.tokenizer([template.format(name) for name in names], context_length=length).to(clip.device)
+        features = F.normalize(clip.model.encode_text(tokens).float(), dim=-1)
+        sums = features if sums is None else sums + features
+    assert sums is not None
+    return F.normalize(sums, dim=-1)

@@ -1,0 +1,6 @@
+"""What a person sees while a job runs."""
+
+from spg_dist.progress.display import Display
+from spg_dist.progress.stopwatch import Stopwatch
+
+__all__ = ["Display", "Stopwatch"]

@@ -1,0 +1,104 @@
+"""One live progress display in a terminal; the same as plain lines in a job's log."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar that moves
+
+
+class Display:
+    """Shows phases with a bar each: files read, features encoded, epochs trained.
+
+    In a terminal the bars are live; elsewhere a line is printed when a phase starts, every few seconds, and when it ends.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(soft_wrap=True, highlight=False)
+        self.live = self.console.is_terminal
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"),
+        )
+        self._bars = Progress(*columns, console=self.console, disable=not self.live)
+        self._task = self._bars.add_task("", total=0, detail="", visible=False)
+        self._reset("", 0)
+
+    def __enter__(self) -> Display:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """One line of plain text."""
+        self.console.print(text, markup=False)
+
+    def show(self, renderable: RenderableType) -> None:
+        """A table."""
+        self.console.print(renderable)
+
+    def phase(self, title: str) -> None:
+        """A heading: what the job does now."""
+        self._bars.update(self._task, visible=False)
+        self.console.print(f"\n[bold]{title}[/bold]" if self.live else f"\n== {title}")
+
+    def reading_files(self, files: int) -> None:
+        self._reset("digesting files", files)
+
+    def file_read(self, done: int, total: int) -> None:
+        self._advance(done - self._done, "")
+
+    def encoding(self, view: str, missing: int, reused: int) -> None:
+        self.encoded, self.reused, self.aside = 0, reused, 0
+        self.say(f"view {view}: {reused} features reused, {missing} to encode")
+        self._reset(f"encoding ({view})", missing)
+
+    def shard_encoded(self, encoded: int, reused: int, set_aside: int) -> None:
+        self.encoded += encoded
+        self.reused += reused
+        self.aside += set_aside
+        rate = self.encoded / max(time.monotonic() - self._started, 1e-9)
+        detail = f"{rate:.1f} images/s, {self.reused} reused, {self.aside} set aside"
+        self._advance(encoded + reused + set_aside, detail)
+
+    def training(self, runs: int, epochs: int) -> None:
+        self._reset(f"training {runs} runs, epochs", epochs)
+
+    def epoch_done(self, run: str, epoch: int, metrics: dict[str, float]) -> None:
+        shown = [f"{name} {value:.3g}" for name, value in metrics.items() if name.endswith("loss")]
+        if "val_accuracy" in metrics:
+            shown.append(f"val accuracy {metrics['val_accuracy']:.1f} %")
+        self._advance(1, f"{run} epoch {epoch + 1}: {', '.join(shown)}")
+
+    def testing(self, runs: int) -> None:
+        self._reset("testing runs", runs)
+
+    def run_tested(self, run: str, accuracy: float) -> None:
+        self._advance(1, f"{run}: {accuracy:.1f} %")
+
+    def _reset(self, description: str, total: int) -> None:
+        self._description, self._total, self._done = description, total, 0
+        self._started = self._printed = time.monotonic()
+        self._bars.reset(self._task, description=description, total=total, detail="", visible=total > 0)
+
+    def _advance(self, steps: int, detail: str) -> None:
+        self._done += steps
+        self._bars.update(self._task, advance=steps, detail=detail)
+        now = time.monotonic()
+        finished = self._done >= self._total
+        if self.live or (now - self._printed < LINE_SECONDS and not finished):
+            return
+        self._printed = now
+        left = (now - self._started) / max(self._done, 1) * (self._total - self._done)
+        eta = "" if finished else f", {left:.0f} s left"
+        self.say(f"{self._description} {self._done}/{self._total}{eta}{'; ' + detail if detail else ''}")
