@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 
 def escapes(path: str) -> bool:
     """Whether a path read from a file could leave the folder that it is joined to (on any operating system)."""
-    return path.startswith("/") or "\\" in path or ":" in path.split("/")[0] or ".." in PurePosixPath(path).parts
+    return path.startswith("/") or "\\" in path or ":" in path.split("/")[0] or ".." in path.split("/")

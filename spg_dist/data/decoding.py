@@ -25,7 +25,7 @@ def decode_rgb(path: Path) -> Image.Image:
     16-bit greyscale is scaled from 0..65535 to 0..255. Of an animation the first frame is taken.
 
     Raises:
-        ImageRejected: the file is missing, empty, truncated, no image, or larger than MAX_PIXELS.
+        ImageRejected: the file is missing, unreadable, empty, truncated, no image, or larger than MAX_PIXELS.
     """
     try:
         if path.stat().st_size == 0:
@@ -36,13 +36,14 @@ def decode_rgb(path: Path) -> Image.Image:
             return _to_rgb(ImageOps.exif_transpose(image))
     except ImageRejected:
         raise
-    except FileNotFoundError as error:
-        raise ImageRejected("the file is not there") from error
     except UnidentifiedImageError as error:
         raise ImageRejected(f"not an image of a known format ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
         raise ImageRejected(f"more than {MAX_PIXELS:,} pixels, as in a decompression bomb") from error
     except OSError as error:
+        # An error of the operating system has a number, one of Pillow's decoders has none.
+        if error.errno is not None:
+            raise ImageRejected(f"the file cannot be read: {error.strerror}") from error
         raise ImageRejected(f"cannot be decoded, truncated or damaged: {error}") from error
     except DAMAGE as error:
         raise ImageRejected(f"cannot be decoded, damaged: {type(error).__name__}: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class PublishedDataset:
         return spaced(folder)
 
 
+@cache
 def plain(name: str) -> str:
     """Lower case, letters and digits only: "Office-Home DG" and "office_home_dg" are one name."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -91,6 +91,6 @@ def write_split_file(file: Path, rows: Iterable[FileRow]) -> None:
         if row.split == "val":
             content["test"].append(values)
     with file.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
+        stream.write(json.dumps(content))
         stream.flush()
         os.fsync(stream.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import zlib
 from pathlib import Path
@@ -117,8 +118,18 @@ def test_postscript_is_not_run(tmp_path: Path) -> None:
         decode_rgb(tmp_path / "x.png")
 
 
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ImageRejected, match="cannot be read"):
+        decode_rgb(tmp_path)
+
+
+def test_a_rejection_crosses_process_borders() -> None:
+    crossed = pickle.loads(pickle.dumps(ImageRejected("the file is empty (0 bytes)")))  # noqa: S301
+    assert isinstance(crossed, ImageRejected) and crossed.reason == "the file is empty (0 bytes)"
+
+
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(ImageRejected, match="not there"):
+    with pytest.raises(ImageRejected, match="No such file"):
         decode_rgb(tmp_path / "x.png")
 
 
