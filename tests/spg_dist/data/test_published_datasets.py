@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from spg_dist.data import DataConfig, check_dataset, decode_rgb, load_manifest
+from spg_dist.data import DataConfig, DatasetError, check_dataset, decode_rgb, load_manifest
 from spg_dist.data.published import PUBLISHED
 
 
@@ -81,3 +81,27 @@ def test_counts_by_domain_add_up_to_the_published_totals(key: str, images: int, 
     assert sum(dataset.images.values()) == images
     assert dataset.class_count == classes and len(dataset.class_names) in (0, classes)
     assert set(dataset.images) == set(dataset.domains)
+
+
+def test_other_classes_in_domains_called_as_those_of_pacs_are_not_pacs(pacs: Any, tmp_path: Path) -> None:
+    for file in (pacs.folder / "spg_coop_splits").iterdir():
+        file.write_text(file.read_text().replace("guitar", "boat"))
+    for folder in list((pacs.folder / "images").glob("*/guitar")):
+        folder.rename(folder.with_name("boat"))
+    own = pacs.folder.rename(pacs.folder.with_name("mine"))
+    assert load_manifest(DataConfig(dataset="auto", root=str(own)), tmp_path / "w").dataset == "mine"
+
+
+def test_the_published_gap_in_domainnet_is_allowed(tmp_path: Path) -> None:
+    """The published lists have no t-shirt among the paintings; any other gap is a fault."""
+    for domain in PUBLISHED["domainnet"].domains:
+        for name in ("apple", "t-shirt"):
+            if (domain, name) != ("painting", "t-shirt"):
+                (tmp_path / "domainnet" / domain / name).mkdir(parents=True)
+                for i in range(4):
+                    (tmp_path / "domainnet" / domain / name / f"{i}.png").touch()
+    manifest = load_manifest(DataConfig(dataset="domainnet", root=str(tmp_path)), tmp_path / "w")
+    assert manifest.counts()[manifest.domain_index("painting"), 1] == 0
+    (tmp_path / "domainnet" / "painting" / "apple").rename(tmp_path / "domainnet" / "painting" / "t-shirt")
+    with pytest.raises(DatasetError, match="painting has no images of apple"):
+        load_manifest(DataConfig(dataset="domainnet", root=str(tmp_path)), tmp_path / "w")
