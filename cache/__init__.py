@@ -4,7 +4,8 @@
     result = DigestIndex(root).digest_files(paths)           # .digests in order, None where .failed names the path
     cache = FeatureCache.open(root, key, store="arrow", provenance={"dataset": "pacs"})
     for digests in shards_of(cache.missing(wanted)):
-        cache.write_shard(digests, encode(digests))          # (n, width) float32 or float16
+        with cache.claim(digests) as lease:                  # what nobody else is encoding now
+            cache.write_shard(lease.digests, encode(lease.digests))   # (n, width) float32 or float16
     cache.compact()
     reader = cache.reader()
     batch = reader.take(reader.rows(digests))                # (n, width)
@@ -17,6 +18,7 @@ from cache.digest_index import DigestIndex, DigestResult
 from cache.errors import CacheError, DamagedShardError, MissingRowsError
 from cache.feature_cache import FeatureCache
 from cache.key import DTYPES, LAYOUT_VERSION, FeatureKey
+from cache.leases import Lease
 from cache.stores import STORES, CompactInfo, Reader, ShardInfo, StoreName
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "DigestResult",
     "FeatureCache",
     "FeatureKey",
+    "Lease",
     "MissingRowsError",
     "Reader",
     "ShardInfo",

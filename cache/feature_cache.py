@@ -13,6 +13,7 @@ from cache.errors import CacheError
 from cache.folder import Folder, LocalFolder, folder_at
 from cache.identity import claim_identity, note_provenance, note_use
 from cache.key import FeatureKey
+from cache.leases import DEFAULT_TTL_SECONDS, LEASES_FOLDER, Lease, LeaseBook
 from cache.lmdb_store import LmdbStore
 from cache.rows import digests_from_hex, sorted_rows
 from cache.stores import CompactInfo, Reader, ShardInfo, Store, StoreName
@@ -79,9 +80,22 @@ class FeatureCache:
             rows: (N, width) of float16 or float32, converted to the key's dtype; for bfloat16 also uint16 bits.
 
         Raises:
-            CacheError: wrong shape or dtype, a value that is not finite (names the image), a full disk.
+            CacheError: wrong shape or dtype, a value that is not finite (names the image), a full disk, or the cache
+                was converted to the other store meanwhile.
         """
+        claim_identity(self.folder, self.key, self.store_name)
         return self.store.write(*sorted_rows(digests, rows, self.key.dtype, self.key.width))
+
+    def claim(self, digests: Sequence[str], ttl_seconds: float = DEFAULT_TTL_SECONDS) -> Lease:
+        """Claim what of N image digests is missing and nobody else is encoding; use it in a `with` statement.
+
+        A lease ends when it is released, when its owner dies, or, seen from another machine, `ttl_seconds` after its
+        owner fell silent. A cache at a remote URI has no leases: there all that is missing is granted to everyone,
+        which may cost double work and never a wrong row.
+        """
+        if not isinstance(self.folder, LocalFolder):
+            return Lease(tuple(self.missing(digests)), (), None)
+        return LeaseBook(self.folder.path / LEASES_FOLDER).claim(digests, self.missing, ttl_seconds)
 
     def refresh(self) -> None:
         """See the shards that other processes wrote. `missing`, `write_shard` and `reader` do it by themselves."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import lmdb
 
 from cache.errors import CacheError
+from cache.folder import make_durable_folder
 
 FIRST_MAP_BYTES = 64 << 20
 _T = TypeVar("_T")
@@ -19,7 +20,7 @@ _T = TypeVar("_T")
 # LMDB forbids two environments of one path in a process and any use after a fork. All access goes through this table
 # and its lock, which also keeps the map from being resized under a running transaction.
 _lock = threading.RLock()
-_environments: dict[str, Any] = {}
+_environments: dict[str, tuple[Any, Any, Any]] = {}  # environment, database `rows`, database `index`
 
 
 class LmdbFile:
@@ -38,9 +39,9 @@ class LmdbFile:
     def reading(self) -> Iterator[tuple[Any, Any, Any]]:
         """A read transaction with its databases (transaction, rows, index). Its values are views: copy them out."""
         with _lock, self._errors():
-            transaction = self._begin(write=False)
+            transaction, rows, index = self._begin(write=False)
             try:
-                yield transaction, *self._databases(transaction)
+                yield transaction, rows, index
             finally:
                 transaction.abort()
 
@@ -48,14 +49,14 @@ class LmdbFile:
         """Run `change(transaction, rows, index)` and commit. It runs again from the start when the map had to grow."""
         with _lock, self._errors():
             while True:
-                transaction = self._begin(write=True)
+                transaction, rows, index = self._begin(write=True)
                 try:
-                    result = change(transaction, *self._databases(transaction))
+                    result = change(transaction, rows, index)
                     transaction.commit()
                     return result
                 except lmdb.MapFullError:
                     transaction.abort()
-                    environment = self._environment()
+                    environment = self._opened()[0]
                     environment.set_mapsize(2 * environment.info()["map_size"])
                 except BaseException:
                     transaction.abort()
@@ -64,41 +65,47 @@ class LmdbFile:
     def close(self) -> None:
         """Close it in this process; the next use opens it again."""
         with _lock:
-            environment = _environments.pop(self._name(), None)
-            if environment is not None:
-                environment.close()
+            opened = _environments.pop(self._name(), None)
+            if opened is not None:
+                opened[0].close()
 
-    def _begin(self, *, write: bool) -> Any:
-        environment = self._environment()
+    def _begin(self, *, write: bool) -> tuple[Any, Any, Any]:
+        environment, rows, index = self._opened()
         try:
-            return environment.begin(write=write, buffers=True)
+            transaction = environment.begin(write=write, buffers=True)
         except lmdb.MapResizedError:  # another process grew the map; 0 adopts its size
             environment.set_mapsize(0)
-            return environment.begin(write=write, buffers=True)
+            transaction = environment.begin(write=write, buffers=True)
+        return transaction, rows, index
 
-    def _databases(self, transaction: Any) -> tuple[Any, Any]:
-        environment = self._environment()
-        writable = not environment.flags()["readonly"]
-        rows, index = (environment.open_db(name, txn=transaction, create=writable) for name in self.DATABASES)
-        return rows, index
-
-    def _environment(self) -> Any:
-        environment = _environments.get(self._name())
-        if environment is None:
-            environment = _environments[self._name()] = self._open()
-        return environment
+    def _opened(self) -> tuple[Any, Any, Any]:
+        opened = _environments.get(self._name())
+        if opened is None:
+            environment = self._open()
+            try:
+                # In a transaction of their own: of two processes that make the store at once, both find them then.
+                databases = [environment.open_db(name) for name in self.DATABASES]
+            except BaseException:
+                environment.close()
+                raise
+            opened = _environments[self._name()] = (environment, databases[0], databases[1])
+        return opened
 
     def _open(self) -> Any:
         writable = os.access(self.path, os.W_OK) if self.path.exists() else True
         if writable:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_durable_folder(self.path)
         size = self.path / "data.mdb"
         map_bytes = max(FIRST_MAP_BYTES, size.stat().st_size) if size.exists() else FIRST_MAP_BYTES
         # Where nobody may write, no lock file can be made either; without writers none is needed.
         return lmdb.open(
-            str(self.path), map_size=map_bytes, max_dbs=len(self.DATABASES), readonly=not writable, lock=writable,
-            max_readers=1024, metasync=True, sync=True,
-        )  # fmt: skip
+            str(self.path),
+            map_size=map_bytes,
+            max_dbs=len(self.DATABASES),
+            readonly=not writable,
+            lock=writable,
+            max_readers=1024,
+        )
 
     def _name(self) -> str:
         return str(self.path.resolve())
@@ -118,7 +125,7 @@ class LmdbFile:
 
 def _close_before_fork() -> None:
     _lock.acquire()
-    for environment in _environments.values():
+    for environment, _, _ in _environments.values():
         environment.close()
     _environments.clear()
 

@@ -6,6 +6,7 @@ Database `index`: digest -> row number. Numbers are given in the order of writin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from cache.stores import CompactInfo, ShardInfo
 
 NEXT_ROW = b"next row"
 """Key in the unnamed database: the number that the next row gets."""
+KEY = b"feature key"
+"""Key in the unnamed database: the cache's key as JSON, from which a lost cache.json is made again."""
 
 
 def record_type(key: FeatureKey) -> np.dtype[Any]:
@@ -63,6 +66,7 @@ class LmdbStore:
                 cursor.putmulti(list(zip(keys, records(self.key, names, stored), strict=True)), append=True)
             with transaction.cursor(db=index_db) as cursor:
                 cursor.putmulti(list(zip(_digest_keys(names), keys, strict=True)))
+            transaction.put(KEY, json.dumps(self.key.as_dict(), sort_keys=True).encode())
             transaction.put(NEXT_ROW, (first + len(names)).to_bytes(8, "big"))
             written = len(names) * record_type(self.key).itemsize
             name = f"rows-{first}-{first + len(names) - 1}" if len(names) else None
