@@ -1,1 +1,1 @@
-"""Jobs."""
+"""Thin entry points for `ray job submit`."""

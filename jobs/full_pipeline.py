@@ -16,7 +16,7 @@ from spg_dist.experiment.errors import reported_errors
 from spg_dist.experiment.executor import Executor
 from spg_dist.experiment.folder import RunFolder, open_run
 from spg_dist.experiment.place import executor_for
-from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images
+from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images, train
 from spg_dist.experiment.reporting import report_run
 from spg_dist.experiment.runs import stage1_runs, stage2_runs, test_runs
 from spg_dist.progress import Display, Stopwatch
@@ -25,13 +25,11 @@ from spg_dist.progress import Display, Stopwatch
 def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "full_pipeline.py", __doc__)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
-        run(config, folder, executor, display)
+        run(config, folder, executor, Stopwatch(display), display)
 
 
-def run(config: Config, folder: RunFolder, executor: Executor, display: Display) -> None:
+def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch, display: Display) -> None:
     """The method's story, a line a step."""
-    watch = Stopwatch(display)
-
     with watch.phase("prepare: images, splits, frozen CLIP"):
         manifest = load_images(config, display)
         clip = load_frozen_clip(config, display)
@@ -40,10 +38,10 @@ def run(config: Config, folder: RunFolder, executor: Executor, display: Display)
         builder, summary = encode(config, manifest, clip, folder, executor, display)
 
     with watch.phase("stage 1: a prompt label for each domain"):
-        executor.train(builder, stage1_runs(config, builder.manifest), display)
+        train(builder, stage1_runs(config, builder.manifest), executor, display)
 
     with watch.phase("stage 2: the prompt generator, one for each target left out"):
-        executor.train(builder, stage2_runs(config, builder.manifest), display)
+        train(builder, stage2_runs(config, builder.manifest), executor, display)
 
     with watch.phase("test: on the domain that training never saw"):
         tested = executor.test(builder, test_runs(config, builder.manifest), display)

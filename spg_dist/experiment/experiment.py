@@ -43,9 +43,7 @@ class ExperimentBuilder:
 class Experiment:
     """What methods train and test on."""
 
-    def __init__(
-        self, config: Config, manifest: Manifest, clip: Clip, views: CachedViews, folder: RunFolder
-    ) -> None:
+    def __init__(self, config: Config, manifest: Manifest, clip: Clip, views: CachedViews, folder: RunFolder) -> None:
         self.config, self.manifest, self.clip, self.views, self.folder = config, manifest, clip, views, folder
         self.encoder = lru_cache(self._encoder)
 
@@ -59,9 +57,7 @@ class Experiment:
 
     def _encoder(self, n_ctx: int) -> PromptEncoder:
         names = self.manifest.class_names
-        return PromptEncoder(
-            self.tower, tokenize_classes(self.clip.tokenizer, names, n_ctx, self.tower.context_length)
-        )
+        return PromptEncoder(self.tower, tokenize_classes(self.clip.tokenizer, names, n_ctx, self.tower.context_length))
 
     def sources(self, target: str) -> set[int]:
         """Indices of the domains that training may see when `target` is left out."""

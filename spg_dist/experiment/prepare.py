@@ -13,9 +13,10 @@ from spg_dist.encode.shard import loaded_clip
 from spg_dist.experiment.executor import Executor
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import target_domains
+from spg_dist.experiment.runs import RunSpec, target_domains
+from spg_dist.experiment.training import unfinished
 from spg_dist.home import home
-from spg_dist.progress import Display
+from spg_dist.progress import Display, Stopwatch
 
 
 def load_images(config: Config, display: Display) -> Manifest:
@@ -65,6 +66,36 @@ def encode(
         display.say(f"set aside: {path}: {reason}")
     _check_labels_fit(Experiment(config, usable, clip, views, folder))
     return ExperimentBuilder(config, usable, views, folder), summary
+
+
+def prepare(
+    config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch
+) -> tuple[ExperimentBuilder, EncodeSummary]:
+    """Images, CLIP and cached features, for jobs that begin behind them."""
+    display = watch.display
+    with watch.phase("prepare: images, splits, frozen CLIP, cache"):
+        manifest = load_images(config, display)
+        clip = load_frozen_clip(config, display)
+        return encode(config, manifest, clip, folder, executor, display)
+
+
+def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
+    """Raises ValueError naming the runs that are not trained with this configuration."""
+    todo = unfinished(builder.build(device="cpu"), specs)
+    if todo:
+        names = ", ".join(spec.name for spec in todo[:5]) + (" ..." if len(todo) > 5 else "")
+        raise ValueError(
+            f"{len(todo)} of {len(specs)} runs in {builder.folder.root} are not trained with this configuration: {names}. "
+            f"Run jobs/train.py (or jobs/full_pipeline.py) with the same arguments first"
+        )
+
+
+def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, display: Display) -> None:
+    """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
+    todo = unfinished(builder.build(device="cpu"), specs)
+    display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
+    if todo:
+        executor.train(builder, todo, display)
 
 
 def _check_labels_fit(experiment: Experiment) -> None:

@@ -142,7 +142,8 @@ def _samples(experiment: Experiment, tested: list[TestedRun]) -> list[Sample]:
     for target in dict.fromkeys(run.spec.where for run in tested):
         shown = [run.spec for run in tested if run.spec.where == target and run.spec.seed in (None, first)]
         predictions = {
-            _shown_method(experiment.config, spec.method): read_predictions(experiment.folder.predictions(spec)) for spec in shown
+            _shown_method(experiment.config, spec.method): read_predictions(experiment.folder.predictions(spec))
+            for spec in shown
         }
         images = sorted(next(iter(predictions.values())))
         for i in numpy_random(0, "samples", target).permutation(len(images))[:SAMPLES_PER_DOMAIN]:

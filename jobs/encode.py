@@ -1,0 +1,32 @@
+"""Encode a data set into the feature cache, and nothing else.
+
+    ray job submit --working-dir . -- python jobs/encode.py --config paper-pacs data.root=/data/PACS name=pacs
+
+Takes the configuration of full_pipeline.py. Encodes only what is missing; run it again after a crash, or with more images.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from spg_dist.config import parse_config
+from spg_dist.experiment.errors import reported_errors
+from spg_dist.experiment.folder import open_run
+from spg_dist.experiment.place import executor_for
+from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images
+from spg_dist.progress import Display, Stopwatch
+
+
+def main(arguments: list[str]) -> None:
+    config = parse_config(arguments, "encode.py", __doc__)
+    with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
+        watch = Stopwatch(display)
+        with watch.phase("prepare: images, splits, frozen CLIP"):
+            manifest = load_images(config, display)
+            clip = load_frozen_clip(config, display)
+        with watch.phase("encode: every image once, into the cache"):
+            encode(config, manifest, clip, folder, executor, display)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

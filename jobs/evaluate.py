@@ -1,0 +1,35 @@
+"""Test what train.py trained on the domains it never saw, and write the results table and the report.
+
+    ray job submit --working-dir . -- python jobs/evaluate.py --config paper-pacs data.root=/data/PACS name=pacs
+
+Takes the configuration that the run was trained with.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from spg_dist.config import parse_config
+from spg_dist.experiment.errors import reported_errors
+from spg_dist.experiment.folder import open_run
+from spg_dist.experiment.place import executor_for
+from spg_dist.experiment.prepare import prepare, require_trained
+from spg_dist.experiment.reporting import report_run
+from spg_dist.experiment.runs import stage1_runs, stage2_runs, test_runs
+from spg_dist.progress import Display, Stopwatch
+
+
+def main(arguments: list[str]) -> None:
+    config = parse_config(arguments, "evaluate.py", __doc__)
+    with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
+        watch = Stopwatch(display)
+        builder, summary = prepare(config, folder, executor, watch)
+        require_trained(builder, stage1_runs(config, builder.manifest) + stage2_runs(config, builder.manifest))
+        with watch.phase("test: on the domain that training never saw"):
+            tested = executor.test(builder, test_runs(config, builder.manifest), display)
+        with watch.phase("report"):
+            report_run(builder.build(device="cpu"), tested, summary, watch.seconds, display)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,33 @@
+"""Train stage 1 and stage 2 from the cache (encoding what is missing), without the final test.
+
+    ray job submit --working-dir . -- python jobs/train.py --config paper-pacs data.root=/data/PACS name=pacs
+
+Takes the configuration of full_pipeline.py; evaluate.py with the same one makes the results.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from spg_dist.config import parse_config
+from spg_dist.experiment.errors import reported_errors
+from spg_dist.experiment.folder import open_run
+from spg_dist.experiment.place import executor_for
+from spg_dist.experiment.prepare import prepare, train
+from spg_dist.experiment.runs import stage1_runs, stage2_runs
+from spg_dist.progress import Display, Stopwatch
+
+
+def main(arguments: list[str]) -> None:
+    config = parse_config(arguments, "train.py", __doc__)
+    with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
+        watch = Stopwatch(display)
+        builder, _ = prepare(config, folder, executor, watch)
+        with watch.phase("stage 1: a prompt label for each domain"):
+            train(builder, stage1_runs(config, builder.manifest), executor, display)
+        with watch.phase("stage 2: the prompt generator, one for each target left out"):
+            train(builder, stage2_runs(config, builder.manifest), executor, display)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,145 @@
+"""A Ray head of one's own on this machine: token authentication, localhost only, its own ports, gone when it is left."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+START_SECONDS = 90
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class LocalHead:
+    """A running head. `environment` holds what a process needs to talk to it: address, token, defaults."""
+
+    dashboard: str
+    environment: dict[str, str]
+
+    def submit(self, working_dir: Path, entrypoint: list[str], submission_id: str) -> subprocess.Popen[bytes]:
+        """`ray job submit`: the process writes the job's log to its standard output and ends with its status."""
+        options = ["--submission-id", submission_id, "--working-dir", str(working_dir), "--log-color=false"]
+        command = [_ray(), "job", "submit", *options, "--", *entrypoint]
+        return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def stop(self, submission_id: str) -> None:
+        """Stop a job and wait until its processes have ended."""
+        subprocess.run([_ray(), "job", "stop", submission_id], env=self.environment, check=False, capture_output=True)
+
+
+@contextmanager
+def local_head() -> Iterator[LocalHead]:
+    """Start a head; on leaving, end the processes it started and nothing else.
+
+    Raises:
+        RuntimeError: the head does not come up, with the end of its log.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="spg-ray-"))  # short: a socket's path has at most 107 characters
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    environment = {
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("RAY_ADDRESS", "RAY_TMPDIR", "RAY_AUTH_TOKEN")
+        },
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+        "PYTHONUNBUFFERED": "1",
+    }
+    ports = _free_ports(7)
+    log = folder / "head.log"
+    with log.open("wb") as stream:
+        head = subprocess.Popen(
+            _start_command(folder, ports), env=environment, stdout=stream, stderr=stream, start_new_session=True
+        )
+    started = psutil.Process(head.pid)
+    dashboard = f"http://127.0.0.1:{ports[1]}"
+    environment |= {"RAY_API_SERVER_ADDRESS": dashboard}
+    try:
+        _wait_until_up(head, dashboard, environment, log)
+        yield LocalHead(dashboard, environment)
+    finally:
+        _end(started)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ray() -> str:
+    return str(Path(sys.executable).with_name("ray"))
+
+
+def _start_command(folder: Path, ports: list[int]) -> list[str]:
+    names = (
+        "port",
+        "dashboard-port",
+        "dashboard-agent-listen-port",
+        "dashboard-agent-grpc-port",
+        "metrics-export-port",
+        "runtime-env-agent-port",
+        "ray-client-server-port",
+    )
+    return [
+        *(_ray(), "start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=true"),
+        *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={folder / 'ray'}"),
+        *(f"--{name}={port}" for name, port in zip(names, ports, strict=True)),
+    ]
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _wait_until_up(head: subprocess.Popen[bytes], dashboard: str, environment: dict[str, str], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if head.poll() is not None:
+            break
+        listed = subprocess.run([_ray(), "job", "list"], env=environment, check=False, capture_output=True)
+        if listed.returncode == 0:
+            return
+        time.sleep(0.5)
+    end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise RuntimeError(
+        f"the local Ray head did not answer at {dashboard} within {START_SECONDS} s. The end of its log:\n{end}"
+    )
+
+
+def _end(head: psutil.Process) -> None:
+    """End a process and all that it started: asked first, then killed."""
+    try:
+        family = [*head.children(recursive=True), head]
+    except psutil.NoSuchProcess:
+        return
+    for process in reversed(family):
+        _signal(process, kill=False)
+    _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
+    for process in alive:
+        _signal(process, kill=True)
+    psutil.wait_procs(alive, timeout=STOP_SECONDS)
+
+
+def _signal(process: psutil.Process, kill: bool) -> None:
+    try:
+        process.kill() if kill else process.terminate()
+    except psutil.NoSuchProcess:
+        return
