@@ -50,10 +50,7 @@ class ArrowStore:
         present = int((~new).sum())
         if not len(digests):
             return ShardInfo(name=None, rows_written=0, rows_present=present, bytes_written=0)
-        data = arrow_bytes(self.key, digests, values, row_checksums(digests, values))
-        entry = entry_of(data, self.key, time.time_ns())
-        self.folder.write(entry.data_file, data)
-        self.folder.write(entry.entry_file, entry.to_json())
+        entry = publish(self.folder, self.key, digests, values)
         self._lookup.add(digests, 0)
         self._entries[entry.name] = entry
         return ShardInfo(entry.name, rows_written=entry.rows, rows_present=present, bytes_written=entry.file_bytes)
@@ -66,6 +63,15 @@ class ArrowStore:
 
     def bytes_on_disk(self) -> int:
         return sum(self.folder.size_bytes(name) or 0 for name in self.folder.names())
+
+
+def publish(folder: Folder, key: FeatureKey, digests: Digests, values: Values) -> ShardEntry:
+    """Write one shard and make it visible: N ascending digests (N,) and their values (N, W) as stored."""
+    data = arrow_bytes(key, np.ascontiguousarray(digests), np.ascontiguousarray(values), row_checksums(digests, values))
+    entry = entry_of(data, key, time.time_ns())
+    folder.write(entry.data_file, data)
+    folder.write(entry.entry_file, entry.to_json())
+    return entry
 
 
 def read_entries(folder: Folder, known: dict[str, ShardEntry], mend: str) -> dict[str, ShardEntry]:

@@ -79,15 +79,21 @@ class ShardColumns:
 
     `digests` (N,) S32 ascending, `values` (N, W) in the stored dtype, `checksums` (N,) uint64.
 
+    Args:
+        data: the file's bytes.
+        entry: the shard's entry.
+        key: the cache's key.
+        rows: how many rows to look at, from the first; by default all.
+
     Raises:
         CacheError: the file ends before a column does.
     """
 
-    def __init__(self, data: Bytes, entry: ShardEntry, key: FeatureKey) -> None:
-        dtype = stored_dtype(key.dtype)
-        self.digests: Digests = _column(data, entry.digest_offset, entry.rows, DIGEST_TYPE)
-        self.values: Values = _column(data, entry.feature_offset, entry.rows * key.width, dtype).reshape(-1, key.width)
-        self.checksums: npt.NDArray[np.uint64] = _column(data, entry.checksum_offset, entry.rows, np.dtype("<u8"))
+    def __init__(self, data: Bytes, entry: ShardEntry, key: FeatureKey, rows: int | None = None) -> None:
+        count, dtype = entry.rows if rows is None else rows, stored_dtype(key.dtype)
+        self.digests: Digests = _column(data, entry.digest_offset, count, DIGEST_TYPE)
+        self.values: Values = _column(data, entry.feature_offset, count * key.width, dtype).reshape(-1, key.width)
+        self.checksums: npt.NDArray[np.uint64] = _column(data, entry.checksum_offset, count, np.dtype("<u8"))
 
 
 def _column(data: Bytes, offset: int, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
