@@ -51,16 +51,19 @@ def compact(store: ArrowStore, keep_replaced_seconds: float) -> CompactInfo:
     return CompactInfo(len(before), len(after), len(store.reader()))
 
 
-def remove_replaced(folder: LocalFolder, entries: list[ShardEntry], keep_seconds: float) -> list[str]:
-    """Remove what compactions older than `keep_seconds` replaced; returns the names of the files removed."""
+def remove_replaced(
+    folder: LocalFolder, entries: list[ShardEntry], keep_seconds: float, *, dry_run: bool = False
+) -> list[str]:
+    """Remove what compactions older than `keep_seconds` replaced; returns the names of the files (to be) removed."""
     visible = {entry.name for entry in entries}
     removed: list[str] = []
     for entry in entries:
         old = time.time_ns() - entry.created_ns >= keep_seconds * 1e9
         for name in entry.replaces:
             if old and name not in visible and folder.size_bytes(name + DATA_SUFFIX) is not None:
-                folder.remove(name + DATA_SUFFIX)
                 removed.append(name + DATA_SUFFIX)
+                if not dry_run:
+                    folder.remove(name + DATA_SUFFIX)
     return removed
 
 

@@ -31,8 +31,7 @@ class FeatureCache:
     def __init__(self, root: str | os.PathLike[str], key: FeatureKey, store: StoreName) -> None:
         self.root, self.key, self.store_name = os.fspath(root), key, store
         self.folder: Folder = folder_at(root).child(key.digest)
-        mend = f"spg-dist cache repair {self.root} {key.digest}"
-        self.store = make_store(self.folder, key, store, mend)
+        self.store = make_store(self.folder, key, store, mend_command(root, key.digest))
 
     def __reduce__(self) -> tuple[type[FeatureCache], tuple[str, FeatureKey, StoreName]]:
         return FeatureCache, (self.root, self.key, self.store_name)
@@ -114,6 +113,11 @@ class FeatureCache:
         `keep_replaced_seconds`.
         """
         return self.store.compact(keep_replaced_seconds)
+
+
+def mend_command(root: str | os.PathLike[str], digest: str) -> str:
+    """The command that errors about damage tell people to run."""
+    return f"spg-dist cache repair {os.fspath(root).split('?')[0]} {digest}"
 
 
 def make_store(folder: Folder, key: FeatureKey, store: str, mend: str) -> Store:

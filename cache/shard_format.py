@@ -117,6 +117,12 @@ def arrow_schema(key: FeatureKey) -> pa.Schema:
 
 def write_arrow(sink: Any, key: FeatureKey, digests: Any, values: Any, checksums: Any, rows: int) -> None:
     """Write a file of one record batch to a pyarrow sink; the columns are any buffers of the right length."""
+    with pa.ipc.new_file(sink, arrow_schema(key)) as writer:
+        writer.write_batch(arrow_batch(key, digests, values, checksums, rows))
+
+
+def arrow_batch(key: FeatureKey, digests: Any, values: Any, checksums: Any, rows: int) -> pa.RecordBatch:
+    """A record batch over the columns' buffers, without a copy."""
     schema = arrow_schema(key)
     item = pa.Array.from_buffers(_ARROW_TYPES[key.dtype], rows * key.width, [None, pa.py_buffer(values)])
     columns = [
@@ -124,8 +130,7 @@ def write_arrow(sink: Any, key: FeatureKey, digests: Any, values: Any, checksums
         pa.Array.from_buffers(pa.uint64(), rows, [None, pa.py_buffer(checksums)]),
         pa.Array.from_buffers(schema.field("feature").type, rows, [None], children=[item]),
     ]
-    with pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=schema))
+    return pa.record_batch(columns, schema=schema)
 
 
 def arrow_bytes(key: FeatureKey, digests: Digests, values: Values, checksums: npt.NDArray[np.uint64]) -> Bytes:

@@ -1,0 +1,15 @@
+"""`python -m cache ...`: the upkeep commands without the rest of the project."""
+
+from __future__ import annotations
+
+import sys
+
+from cache.command_line import run
+from cache.errors import CacheError
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except CacheError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

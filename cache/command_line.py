@@ -1,0 +1,227 @@
+"""`spg-dist cache ...`: the upkeep functions, rendered. `run(argv)` returns an exit status and raises CacheError.
+
+Exit status: 0 done and sound; 1 something is wrong with a cache; a CacheError is the caller's to print (status 2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from cache.conversion import convert
+from cache.errors import CacheError
+from cache.feature_cache import FeatureCache
+from cache.folder import LocalFolder, folder_at
+from cache.identity import read_identity
+from cache.key import FeatureKey
+from cache.listing import CacheSummary, find_cache, list_caches, summarize
+from cache.parquet import export_parquet, import_parquet
+from cache.recovery import recover_key_and_store
+from cache.repair import repair
+from cache.retention import collect_garbage
+from cache.stores import STORES
+from cache.verification import verify
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
+    """Add the commands to a parser, or make one."""
+    parser = parser or argparse.ArgumentParser(prog="spg-dist cache", description="Look after feature caches.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, explanation: str, *, one_cache: bool) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=explanation, description=explanation)
+        sub.add_argument("root", help="cache root: a folder or a URI of any pyarrow filesystem")
+        if one_cache:
+            sub.add_argument("cache", help="the cache's digest, or its first digits")
+        return sub
+
+    command("ls", "list the caches below a root", one_cache=False)
+    command("info", "show one cache: key, sizes, provenance, use", one_cache=True)
+    check = command("verify", "compare every byte of one cache, or of all, with its checksums", one_cache=False)
+    check.add_argument("cache", nargs="?", help="the cache's digest, or its first digits; by default all")
+    command("repair", "drop damaged rows, keep whole ones; the next encode fills the gaps", one_cache=True)
+    command("compact", "merge small Arrow shards into one file, which reads fastest", one_cache=True)
+    garbage = command("gc", "remove caches not used for long, and leftovers", one_cache=False)
+    garbage.add_argument(
+        "--keep-used-within", required=True, type=time_span, metavar="30d", help="such as 12h, 30d, 8w"
+    )
+    garbage.add_argument("--dry-run", action="store_true", help="only say what would go")
+    change = command("convert", "change a cache's store in place", one_cache=True)
+    change.add_argument("--to", required=True, choices=STORES)
+    out = command("export", "write one cache to a Parquet file", one_cache=True)
+    out.add_argument("file", type=Path)
+    back = command("import", "add an exported Parquet file to the caches below a root", one_cache=False)
+    back.add_argument("file", type=Path)
+    back.add_argument("--store", default="arrow", choices=STORES)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and print what it did. Raises CacheError for what a person must put right."""
+    return execute(build_parser().parse_args(argv))
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run parsed arguments of `build_parser`."""
+    actions = {
+        "ls": _ls, "info": _info, "verify": _verify, "repair": _repair, "compact": _compact, "gc": _gc,
+        "convert": _convert, "export": _export, "import": _import,
+    }  # fmt: skip
+    return actions[arguments.command](arguments)
+
+
+def time_span(text: str) -> timedelta:
+    """`30d`, `12h`, `8w`, `90m`, `10s` as a time. Raises ValueError for anything else."""
+    match = _SPAN.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; expected a number and one of s m h d w, such as 30d")
+    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _ls(arguments: argparse.Namespace) -> int:
+    caches = list_caches(arguments.root)
+    lines = [("cache", "store", "rows", "shards", "size", "last used", "view", "dtype", "backbone")]
+    for cache in caches:
+        key = cache.key
+        view, dtype, backbone = (key.view, key.dtype, key.backbone[:40]) if key else ("?", "?", f"error: {cache.error}")
+        lines.append(
+            (
+                cache.digest[:12],
+                cache.store,
+                f"{cache.rows:,}",
+                f"{cache.shards:,}",
+                _size(cache.bytes_on_disk),
+                _time(cache),
+                view,
+                dtype,
+                backbone,
+            )
+        )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        _say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    _say(f"{len(caches)} caches, {_size(sum(cache.bytes_on_disk for cache in caches))}")
+    return int(any(cache.error for cache in caches))
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    cache = summarize(arguments.root, find_cache(arguments.root, arguments.cache))
+    _say(f"cache      {cache.digest}")
+    for name, value in (cache.key.as_dict() if cache.key else {}).items():
+        _say(f"{name:<10} {value}")
+    _say(f"store      {cache.store}, {cache.shards:,} shards, {cache.rows:,} rows, {_size(cache.bytes_on_disk)}")
+    _say(f"created    {cache.created} with {', '.join(f'{name} {version}' for name, version in cache.versions)}")
+    _say(f"last used  {_time(cache)}")
+    for note in cache.provenance:
+        _say(f"filled by  {json.dumps(note['provenance'], sort_keys=True)} first at {note['first_used']}")
+    if cache.error:
+        _say(f"error      {cache.error}")
+    return int(cache.error is not None)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    names = [find_cache(arguments.root, arguments.cache)] if arguments.cache else None
+    names = names or [cache.digest for cache in list_caches(arguments.root)]
+    damaged = 0
+    for name in names:
+        try:
+            report = verify(folder_at(arguments.root).child(name), *_key_and_store(arguments.root, name))
+        except CacheError as error:
+            damaged += 1
+            _say(str(error))
+            continue
+        _say(report.summary())
+        for problem in report.problems:
+            _say(f"  {problem.kind}: {problem.path}: {problem.detail}; {problem.rows_lost:,} rows lost")
+        if not report.sound:
+            damaged += 1
+            _say(f"  run `spg-dist cache repair {arguments.root} {name}`, then encode again")
+    return int(damaged > 0)
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    name = find_cache(arguments.root, arguments.cache)
+    folder = folder_at(arguments.root).child(name)
+    if not isinstance(folder, LocalFolder):
+        raise CacheError(f"{folder.where} is not a local folder; copy the cache here, repair it, and copy it back")
+    report = repair(folder, *_key_and_store(arguments.root, name))
+    for action in report.actions or ["nothing to repair"]:
+        _say(action)
+    for problem in report.left:
+        _say(f"left alone: {problem.path}: {problem.detail}")
+    _say(
+        f"{report.rows_kept:,} rows of damaged shards kept, {report.rows_dropped:,} dropped: the next encode fills them"
+    )
+    return int(bool(report.left))
+
+
+def _key_and_store(root: str, name: str) -> tuple[FeatureKey, str]:
+    return recover_key_and_store(folder_at(root).child(name), name)
+
+
+def _open(root: str, prefix: str) -> FeatureCache:
+    name = find_cache(root, prefix)
+    identity = read_identity(folder_at(root).child(name))
+    if identity is None:
+        raise CacheError(f"{root}/{name} has no cache.json; run `spg-dist cache repair {root} {name}`")
+    return FeatureCache(root, identity.key, "lmdb" if identity.store == "lmdb" else "arrow")
+
+
+def _compact(arguments: argparse.Namespace) -> int:
+    info = _open(arguments.root, arguments.cache).compact()
+    _say(f"{info.shards_before:,} shards became {info.shards_after:,}; {info.rows:,} rows")
+    return 0
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    report = collect_garbage(arguments.root, arguments.keep_used_within, dry_run=arguments.dry_run)
+    for removal in report.removed:
+        verb = "would remove" if report.dry_run else "removed"
+        _say(f"{verb} {removal.path} ({_size(removal.bytes_freed)}): {removal.reason}")
+    for path, reason in report.kept:
+        _say(f"kept {path}: {reason}")
+    _say(f"{_size(report.bytes_freed)} {'would be ' if report.dry_run else ''}freed")
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    info = convert(arguments.root, find_cache(arguments.root, arguments.cache), arguments.to)
+    _say(f"{info.rows:,} rows: {info.before} became {info.after}")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    rows = export_parquet(_open(arguments.root, arguments.cache), arguments.file)
+    _say(f"{rows:,} rows written to {arguments.file}")
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    cache, rows = import_parquet(arguments.file, arguments.root, arguments.store)
+    _say(f"{rows:,} new rows in cache {cache.key.digest}")
+    return 0
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def _time(cache: CacheSummary) -> str:
+    return cache.last_used.isoformat(timespec="minutes") if cache.last_used else "never"

@@ -1,0 +1,103 @@
+"""ls and info: which caches lie below a root, how large they are, who filled them and when they were last used."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cache.arrow_store import ArrowStore
+from cache.errors import CacheError
+from cache.feature_cache import make_store, mend_command
+from cache.folder import Folder, LocalFolder, folder_at
+from cache.identity import last_used, read_identity, read_provenance
+from cache.key import FeatureKey
+
+CACHE_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class CacheSummary:
+    """One cache below a root.
+
+    Args:
+        digest: the key's digest, which is the folder's name.
+        key: the key; None where cache.json cannot be read.
+        store: arrow or lmdb; "?" where cache.json cannot be read.
+        rows, shards: what is visible (an LMDB store counts as one shard); 0 where it cannot be read.
+        bytes_on_disk: bytes of the store's files.
+        created: ISO 8601 time.
+        last_used: when it was last opened; None where never stamped.
+        provenance: what each kind of job recorded: `provenance`, `first_used`, `versions`.
+        versions: of python and the libraries that made it.
+        error: why it cannot be read; None where it can.
+    """
+
+    digest: str
+    key: FeatureKey | None
+    store: str
+    rows: int = 0
+    shards: int = 0
+    bytes_on_disk: int = 0
+    created: str = ""
+    last_used: datetime | None = None
+    provenance: tuple[dict[str, Any], ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+    error: str | None = None
+
+
+def list_caches(root: str | os.PathLike[str]) -> list[CacheSummary]:
+    """Every cache below a root, by digest; one that is damaged is listed with its error."""
+    return [summarize(root, name) for name in folder_at(root).folders() if CACHE_NAME.fullmatch(name)]
+
+
+def summarize(root: str | os.PathLike[str], digest: str) -> CacheSummary:
+    """One cache below a root, damaged or not."""
+    folder = folder_at(root).child(digest)
+    try:
+        identity = read_identity(folder)
+        if identity is None:
+            return CacheSummary(digest, None, "?", error="cache.json is missing")
+        store = make_store(folder, identity.key, identity.store, mend_command(root, digest))
+    except CacheError as error:
+        return CacheSummary(digest, None, "?", bytes_on_disk=_tree_bytes(folder), error=str(error))
+    rows, shards, error_text = 0, 0, None
+    try:
+        store.refresh()
+        rows = len(store.reader())
+        shards = len(store.entries()) if isinstance(store, ArrowStore) else int(rows > 0)
+        provenance = tuple(read_provenance(folder))
+    except CacheError as error:
+        provenance, error_text = (), str(error)
+    return CacheSummary(
+        digest,
+        identity.key,
+        identity.store,
+        rows=rows,
+        shards=shards,
+        bytes_on_disk=store.bytes_on_disk(),
+        created=identity.created,
+        last_used=last_used(folder),
+        provenance=provenance,
+        versions=tuple(sorted(identity.versions.items())),
+        error=error_text,
+    )
+
+
+def find_cache(root: str | os.PathLike[str], prefix: str) -> str:
+    """The digest of the one cache below a root whose digest begins so. Raises CacheError for none or several."""
+    names = [name for name in folder_at(root).folders() if CACHE_NAME.fullmatch(name)]
+    found = [name for name in names if name.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(names) or "none"
+    many = f"{len(found)} caches begin" if found else "no cache begins"
+    raise CacheError(f"{many} with {prefix!r} in {folder_at(root).where}; there are: {known}")
+
+
+def _tree_bytes(folder: Folder) -> int:
+    if not isinstance(folder, LocalFolder):
+        return sum(folder.size_bytes(name) or 0 for name in folder.names())
+    return sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
