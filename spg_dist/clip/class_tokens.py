@@ -25,7 +25,7 @@ class ClassTokens:
     ends_C: tuple[int, ...]
 
     @property
-    def lengths_C(self) -> tuple[int, ...]:
+    def suffix_lengths(self) -> tuple[int, ...]:
         """Tokens of each class behind the soft prompt: name, full stop, end of text."""
         return tuple(end - self.n_ctx for end in self.ends_C)
 
@@ -34,7 +34,7 @@ def tokenize_classes(tokenizer: Any, names: Sequence[str], n_ctx: int, context_l
     """Tokenize "X … X name." with P = `n_ctx` placeholders (CoOp, section 3; SPG, equation 2).
 
     Raises:
-        ValueError: a name that does not fit into `context_length` beside the prompt, which a tokenizer would cut in silence.
+        ValueError: a name does not fit into `context_length` beside the prompt; a tokenizer would cut it in silence.
     """
     for name in names:
         needed = 1 + n_ctx + len(tokenizer.encode(f"{name}.")) + 1

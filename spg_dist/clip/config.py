@@ -14,11 +14,11 @@ class ClipConfig:
     """open_clip model name, e.g. `ViT-B-16`, `RN50`; `tiny-rn` is the embedded one."""
 
     pretrained: str = "embedded"
-    """Weights: `embedded` (for `tiny-rn`), an open_clip tag such as `openai`, a local file (safetensors, state dict, OpenAI
-    TorchScript archive), or `random` for untrained weights, whose results say so."""
+    """Weights: `embedded` (for `tiny-rn`), an open_clip tag such as `openai`, a local file (safetensors, state dict,
+    OpenAI TorchScript archive), or `random` for untrained weights, whose results say so."""
 
     activation: Literal["auto", "gelu", "quick_gelu"] = "auto"
-    """Activation of the MLPs. `auto` takes the one that belongs to the weights; any other value must agree with them."""
+    """Activation of the MLPs. `auto` takes the one that belongs to the weights; another value must agree with them."""
 
     device: str = "auto"
     """torch device, e.g. `cpu`, `cuda`, `cuda:1`; `auto` takes the accelerator if there is one."""

@@ -30,7 +30,12 @@ def backbone_fingerprint(image_tower: nn.Module, model_config: dict[str, Any], q
     return json.dumps(record, sort_keys=True)
 
 
-def text_fingerprint(model: nn.Module, quick_gelu: bool) -> str:
-    """Identity of all that is not the image tower: text tower, logit scale, activation."""
+def text_fingerprint(model: nn.Module, model_config: dict[str, Any], quick_gelu: bool) -> str:
+    """Identity of all that is not the image tower: text architecture, weights, logit scale, activation."""
     rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("visual.")}
-    return f"{weights_digest(rest)}-{'quick_gelu' if quick_gelu else 'gelu'}"
+    record = {
+        "architecture": {"embed_dim": model_config["embed_dim"], "text": model_config["text_cfg"]},
+        "weights": weights_digest(rest),
+        "activation": "quick_gelu" if quick_gelu else "gelu",
+    }
+    return json.dumps(record, sort_keys=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,9 @@ class Clip:
         model: the open_clip module in eval mode, no parameter requires a gradient, on `device`, fp32.
         preprocess: open_clip's preprocessing fields (size, mean, std, interpolation, resize_mode, fill_color).
         fingerprint: architecture + digest of the image tower's weights + activation (part of the cache's key).
-        text_fingerprint: digest of the weights outside the image tower, and the activation.
+        text_fingerprint: the same for all that is outside the image tower (part of a trained run's identity).
         random_weights: True where the weights were never trained.
+        openai_weights: True where they are OpenAI's, whose published results they are comparable with.
     """
 
     name: str
@@ -71,25 +73,24 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     """Build the model, load its weights, freeze it.
 
     Raises:
-        ValueError: unknown model, unknown or unreadable weights, or an activation that the weights were not trained with.
+        ValueError: unknown model, unknown or unreadable weights, an activation that the weights were not trained with.
     """
     model_config = _model_config(config.model)
     weights = find_weights(config)
     quick_gelu = _activation(config, model_config, weights)
     where = pick_device(device or config.device)
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the activation has been settled above
+    with torch.random.fork_rng(devices=[]), _quiet_open_clip():
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
-        model = _create(config, weights, quick_gelu)
+        model: Any = _create(config, weights, quick_gelu)
     model.eval().requires_grad_(False).to(where)
     preprocess = dict(open_clip.get_model_preprocess_cfg(model))
     return Clip(
-        name=f"{config.model} ({weights.note})",
+        name=f"{config.model} ({weights.note}{_assumption(config, weights, quick_gelu)})",
         model=model,
         tokenizer=open_clip.get_tokenizer(config.model),
         preprocess=preprocess,
         fingerprint=backbone_fingerprint(model.visual, model_config, quick_gelu),
-        text_fingerprint=text_fingerprint(model, quick_gelu),
+        text_fingerprint=text_fingerprint(model, model_config, quick_gelu),
         random_weights=weights.source is None,
         openai_weights=config.pretrained == "openai" or weights.note.startswith("OpenAI"),
         device=where,
@@ -97,6 +98,11 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
 
 
 def _model_config(name: str) -> dict[str, Any]:
+    if ":" in name:
+        raise ValueError(
+            f"clip.model={name!r} names a place, expected an open_clip model name such as ViT-B-16: "
+            f"download the weights and give their path as clip.pretrained"
+        )
     open_clip.add_model_config(tiny_clip_files()[0])
     stored = get_model_config(name.replace("/", "-"))
     if stored is None:
@@ -125,8 +131,28 @@ def _activation(config: ClipConfig, model_config: dict[str, Any], weights: Weigh
     return weights.quick_gelu
 
 
+def _assumption(config: ClipConfig, weights: Weights, quick_gelu: bool) -> str:
+    """What had to be assumed about the weights, for logs and results."""
+    if weights.source is None or weights.quick_gelu is not None or config.activation != "auto":
+        return ""
+    return f"; they do not state their activation, {'QuickGELU' if quick_gelu else 'GELU'} is taken"
+
+
+@contextmanager
+def _quiet_open_clip() -> Iterator[None]:
+    """open_clip logs each step at the root logger, and warns of activations that have been settled before."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(max(level, logging.ERROR))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
+
+
 def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module:
-    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))  # open_clip logs each step at the root logger
     kept = ("mean", "std", "interpolation", "resize_mode", "fill_color")
     try:
         model: nn.Module = open_clip.create_model(
@@ -138,13 +164,21 @@ def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module
             force_preprocess_cfg={name: weights.preprocess[name] for name in kept if name in weights.preprocess},
             pretrained_text=weights.source is not None,
         )
-    except (RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        tags = ", ".join(list_pretrained_tags_by_model(config.model))
+    except OSError as error:
         raise ValueError(
-            f"weights {weights.source} do not load into {config.model}: {reason} "
+            f"cannot fetch {weights.note} of {config.model}: {_first_line(error)}. Check the network, or download the "
+            f"weights elsewhere and give their path as clip.pretrained"
+        ) from error
+    except RuntimeError as error:
+        tags = ", ".join(list_pretrained_tags_by_model(config.model.replace("/", "-")))
+        raise ValueError(
+            f"weights {weights.source} do not load into {config.model}: {_first_line(error)} "
             f"Check that clip.model is the weights' architecture (tags known for it: {tags or 'none'})"
         ) from error
     return model
 
 
+def _first_line(error: Exception) -> str:
+    """The start of a message; torch lists every tensor of a model in its own."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300] if lines else type(error).__name__

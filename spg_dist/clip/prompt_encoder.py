@@ -1,9 +1,9 @@
 """Text features of soft prompts: exact, and without the work that cannot matter (contract 6).
 
-CLIP's text tower is causal. So (1) positions behind a class's end-of-text token never reach its output and are not computed;
-(2) the start token is the same for every prompt: its keys and values are computed once; (3) the P context tokens do not see
-the class: they are computed once per prompt, and only the class's own tokens once per class, against the prefix's keys and
-values; (4) of the last layer only the end-of-text position is needed.
+CLIP's text tower is causal. So (1) positions behind a class's end-of-text token never reach its output and are not
+computed; (2) the start token is the same for every prompt: its keys and values are computed once; (3) the P context
+tokens do not see the class: they are computed once per prompt, and only the class's own tokens once per class, against
+the prefix's keys and values; (4) of the last layer only the end-of-text position is needed.
 
 Shape suffixes: B prompts, C classes, S tokens of a class behind the prompt, T tokens of all classes, P context tokens,
 H heads, E width of a head, W text width, D feature width.
@@ -27,7 +27,7 @@ HIDDEN_BYTES = 64 * 2**20  # images are taken in chunks whose largest activation
 
 @dataclass(frozen=True)
 class LengthGroup:
-    """Classes with the same number S of tokens: they lie side by side in the packed tokens, so attention needs no padding."""
+    """Classes with the same number S of tokens, side by side in the packed tokens: attention needs no padding."""
 
     first_token: int
     classes: int
@@ -39,7 +39,7 @@ class LengthGroup:
 
 
 class PromptEncoder:
-    """Encodes every class under given soft prompts.
+    """Encodes every class under given soft prompts; a tower that is not causal takes the plain path.
 
     Arguments:
         tower: a frozen text tower.
@@ -49,7 +49,7 @@ class PromptEncoder:
     def __init__(self, tower: TextTower, classes: ClassTokens) -> None:
         self.tower = tower
         self.classes = classes
-        self.exact_prefix = tower.is_causal
+        self.exact_prefix = tower.is_causal and tower.end_positions(classes.tokens_CL) == classes.ends_C
         self._blocks: list[Any] = list(tower.transformer.resblocks) if self.exact_prefix else []
         self._heads: int = self._blocks[0].attn.num_heads if self.exact_prefix else 0
         device = tower.token_embedding.weight.device
@@ -68,11 +68,11 @@ class PromptEncoder:
         encode = self._shared_prefix if self.exact_prefix else self.plain
         if torch.is_grad_enabled() and context_BPW.requires_grad:
             return F.normalize(encode(context_BPW), dim=-1)
-        chunks = context_BPW.split(self._chunk_rows(context_BPW.element_size()))
+        chunks = torch.split(context_BPW, self._chunk_rows(context_BPW.element_size()))
         return torch.cat([F.normalize(encode(chunk), dim=-1) for chunk in chunks])
 
     def plain(self, context_BPW: Tensor) -> Tensor:
-        """All positions of every prompt and class through the tower: the definition that the fast path must equal. (B, C, D)."""
+        """All positions of every prompt and class through the tower, (B, C, D): what the fast path must equal."""
         P, B = self.classes.n_ctx, len(context_BPW)
         C, L, W = self._embeddings_CLW.shape
         embeddings_BCLW = self._embeddings_CLW.expand(B, C, L, W)
@@ -89,11 +89,14 @@ class PromptEncoder:
         """Lay the classes' own tokens end to end, classes of equal length together."""
         P = self.classes.n_ctx
         by_length: dict[int, list[int]] = defaultdict(list)
-        for c, length in enumerate(self.classes.lengths_C):
+        for c, length in enumerate(self.classes.suffix_lengths):
             by_length[length].append(c)
-        pieces, order, ends, self._groups = [], [], [], []
+        pieces: list[Tensor] = []
+        order: list[int] = []
+        ends: list[int] = []
+        self._groups: list[LengthGroup] = []
         for S, members in sorted(by_length.items()):
-            first = len(ends) and ends[-1] + 1
+            first = ends[-1] + 1 if ends else 0
             self._groups.append(LengthGroup(first, len(members), S))
             ends += [first + S * (k + 1) - 1 for k in range(len(members))]
             order += members
@@ -106,7 +109,7 @@ class PromptEncoder:
 
     def _heads_of(self, x: Tensor) -> Tensor:
         """(B, N, W) to (B, H, N, E)."""
-        return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, -1, (self._heads, -1)).transpose(1, 2)
 
     def _keys_values_queries(self, block: Any, x_BNW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         attention = block.attn
@@ -120,7 +123,10 @@ class PromptEncoder:
         return closed
 
     def _encode_start_token(self) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (1, H, 1, E) of the start token, per layer. It sees only itself, so attention returns its own value."""
+        """Keys and values (1, H, 1, E) of the start token, per layer.
+
+        It sees only itself, so attention returns its own value.
+        """
         x = (self._embeddings_CLW[:1, :1] + self.tower.positional_embedding[:1]).to(self._embeddings_CLW.dtype)
         keys_values = []
         for block in self._blocks:
@@ -169,23 +175,28 @@ class PromptEncoder:
     def _attend(self, group: LengthGroup, q: Tensor, k: Tensor, v: Tensor, prefix: tuple[Tensor, Tensor]) -> Tensor:
         """Attention of a group's queries to the prompt's prefix and, causally, to their own class's tokens.
 
-        `q` holds either all S tokens of each class or only the last one; `k`, `v` are packed over all classes (B, T, W).
+        `q` holds either all S tokens of each class or only the last one; `k`, `v` are packed over all classes
+        (B, T, W).
         Returns the mixed values in the layout of `q`.
         """
         C, S, H = group.classes, group.tokens, self._heads
         Q = q.shape[1] // C
-        per_class = (C, -1, H, q.shape[-1] // H)
-        q_BHCQE = q.unflatten(1, (C, Q)).unflatten(-1, (H, -1)).permute(0, 3, 1, 2, 4)
-        k_BHCSE = k[:, group.span].unflatten(1, per_class[:2]).unflatten(-1, per_class[2:]).permute(0, 3, 1, 2, 4)
-        v_BHCSE = v[:, group.span].unflatten(1, per_class[:2]).unflatten(-1, per_class[2:]).permute(0, 3, 1, 2, 4)
-        q_BHCQE = q_BHCQE * per_class[3] ** -0.5
+        E = q.shape[-1] // H
+
+        def by_class(x_BNW: Tensor) -> Tensor:
+            """(B, C·N, W) to (B, H, C, N, E)."""
+            return x_BNW.reshape(len(x_BNW), C, -1, H, E).permute(0, 3, 1, 2, 4)
+
+        q_BHCQE = by_class(q) * E**-0.5
+        k_BHCSE, v_BHCSE = by_class(k[:, group.span]), by_class(v[:, group.span])
         prefix_k_BHKE, prefix_v_BHKE = prefix
-        to_prefix = (q_BHCQE.flatten(2, 3) @ prefix_k_BHKE.transpose(-1, -2)).unflatten(2, (C, Q))
+        to_prefix = torch.unflatten(q_BHCQE.flatten(2, 3) @ prefix_k_BHKE.transpose(-1, -2), 2, (C, Q))
         to_own = q_BHCQE @ k_BHCSE.transpose(-1, -2)
         if Q > 1:
             ahead = torch.ones(Q, S, dtype=torch.bool, device=q.device).triu(diagonal=1)
             to_own = to_own.masked_fill(ahead, float("-inf"))
         share = torch.cat([to_prefix, to_own], dim=-1).softmax(dim=-1)
         K = prefix_k_BHKE.shape[2]
-        mixed = (share[..., :K].flatten(2, 3) @ prefix_v_BHKE).unflatten(2, (C, Q)) + share[..., K:] @ v_BHCSE
+        from_prefix = torch.unflatten(share[..., :K].flatten(2, 3) @ prefix_v_BHKE, 2, (C, Q))
+        mixed = from_prefix + share[..., K:] @ v_BHCSE
         return mixed.permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)

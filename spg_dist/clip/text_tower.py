@@ -24,7 +24,7 @@ class TextTower:
     text_projection: nn.Parameter | nn.Linear | None
     attn_mask_LL: Tensor | None
     pool_type: str
-    eos_id: int | None
+    eos_id: int
 
     @property
     def width(self) -> int:
@@ -38,12 +38,18 @@ class TextTower:
 
     @property
     def is_causal(self) -> bool:
-        """True where later tokens cannot reach earlier ones and the end-of-text token is the output: then prefixes can be shared."""
+        """True where no token reaches an earlier one and the end of text is the output: then prefixes can be shared."""
         if self.attn_mask_LL is None or self.pool_type not in ("argmax", "eos"):
             return False
         above = torch.triu(torch.ones_like(self.attn_mask_LL), 1).bool()
-        mask_is_causal = bool((self.attn_mask_LL[above] == float("-inf")).all() and (self.attn_mask_LL[~above] == 0).all())
+        hides_above = bool((self.attn_mask_LL[above] == float("-inf")).all())
+        mask_is_causal = hides_above and bool((self.attn_mask_LL[~above] == 0).all())
         return mask_is_causal and all(type(block) is ResidualAttentionBlock for block in self.transformer.resblocks)
+
+    def end_positions(self, tokens_CL: Tensor) -> tuple[int, ...]:
+        """Where a tower that pools the end of text looks for it: the highest id, or the id it was told (`eos`)."""
+        found_CL = (tokens_CL == self.eos_id).to(torch.int64) if self.pool_type == "eos" else tokens_CL
+        return tuple(int(end) for end in found_CL.argmax(dim=-1))
 
     def project(self, pooled: Tensor) -> Tensor:
         """(..., W) to (..., D)."""
@@ -56,9 +62,16 @@ class TextTower:
 
 
 def text_tower(model: Any) -> TextTower:
-    """The text tower of an open_clip model. Raises ValueError for towers that take no token embeddings (Hugging Face text models)."""
+    """The text tower of an open_clip model.
+
+    Raises:
+        ValueError: it takes no token embeddings (Hugging Face text models), adds a token of its own behind the text
+            (CoCa), or gives no single feature per text.
+    """
     holder = getattr(model, "text", model)
-    if not hasattr(holder, "token_embedding") or not hasattr(holder, "transformer") or getattr(holder, "cls_emb", None) is not None:
+    has_parts = hasattr(holder, "token_embedding") and hasattr(holder, "transformer")
+    pool_type = getattr(holder, "text_pool_type", getattr(holder, "pool_type", "none"))
+    if not has_parts or getattr(holder, "cls_emb", None) is not None or pool_type == "none":
         raise ValueError(
             f"this model's text tower ({type(holder).__name__}) takes no soft prompts: "
             f"use a CLIP-style model, e.g. clip.model=ViT-B-16"
@@ -70,8 +83,8 @@ def text_tower(model: Any) -> TextTower:
         ln_final=holder.ln_final,
         text_projection=holder.text_projection,
         attn_mask_LL=holder.attn_mask,
-        pool_type=holder.text_pool_type if holder is model else holder.pool_type,
-        eos_id=getattr(holder, "text_eos_id", getattr(holder, "eos_id", None)),
+        pool_type=pool_type,
+        eos_id=int(getattr(holder, "text_eos_id", getattr(holder, "eos_id", 0))),
     )
 
 

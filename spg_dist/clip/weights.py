@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,11 @@ import open_clip
 import torch
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from spg_dist.clip.config import ClipConfig
 from spg_dist.embedded import tiny_clip_files
 from spg_dist.home import home, resolve
+from spg_dist.training.files import save_durably
 
 # An OpenAI state dict carries these three numbers as tensors beside the weights; no other CLIP does.
 OPENAI_MARKS = ("input_resolution", "context_length", "vocab_size")
@@ -43,7 +42,7 @@ class Weights:
 
 
 def find_weights(config: ClipConfig) -> Weights:
-    """Resolve `config.pretrained`. Raises ValueError if it is neither a tag of the model nor a readable weights file."""
+    """Resolve `config.pretrained`. Raises ValueError if it is neither a tag of the model nor a readable file."""
     if config.pretrained == "random":
         return Weights(None, None, "random weights")
     if config.pretrained == "embedded":
@@ -51,7 +50,9 @@ def find_weights(config: ClipConfig) -> Weights:
     name = config.model.replace("/", "-")
     tag = get_pretrained_cfg(name, config.pretrained)
     if tag:
-        return Weights(config.pretrained, bool(tag.get("quick_gelu", False)), f"open_clip tag {config.pretrained}", dict(tag))
+        return Weights(
+            config.pretrained, bool(tag.get("quick_gelu", False)), f"open_clip tag {config.pretrained}", dict(tag)
+        )
     path = resolve(config.pretrained)
     if not path.is_file():
         raise ValueError(_unknown_weights(config, path))
@@ -62,11 +63,13 @@ def _embedded(model: str) -> Weights:
     config_path, weights_path = tiny_clip_files()
     if model != config_path.stem:
         raise ValueError(
-            f"clip.pretrained is embedded, but clip.model is {model}: the embedded weights belong to {config_path.stem}. "
-            f"Give a tag, e.g. clip.pretrained=openai, or the path of a weights file"
+            f"clip.pretrained is embedded, but clip.model is {model}: the embedded weights belong to "
+            f"{config_path.stem}. Give a tag, e.g. clip.pretrained=openai, or the path of a weights file"
         )
     stored = json.loads(config_path.read_text())
-    return Weights(str(weights_path), bool(stored.get("quick_gelu", False)), "embedded weights", _sidecar(weights_path)[1])
+    return Weights(
+        str(weights_path), bool(stored.get("quick_gelu", False)), "embedded weights", _sidecar(weights_path)[1]
+    )
 
 
 def _local_file(path: Path) -> Weights:
@@ -77,18 +80,34 @@ def _local_file(path: Path) -> Weights:
                 declared = (stored.metadata() or {}).get("quick_gelu")
         except Exception as error:  # safetensors raises its own SafetensorError, which has no common base
             raise _unreadable(path, error) from error
-        return Weights(str(path), {"true": True, "false": False}.get(declared or "", quick_gelu), f"file {path.name}", preprocess)
+        return Weights(
+            str(path), {"true": True, "false": False}.get(declared or "", quick_gelu), f"file {path.name}", preprocess
+        )
     if _is_torchscript(path):
         return Weights(str(_convert_openai_archive(path)), True, f"OpenAI archive {path.name}", preprocess)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # torch.load has no single error type for a file that is no checkpoint
         raise _unreadable(path, error) from error
-    if not isinstance(state, dict):
-        raise ValueError(f"{path} holds a {type(state).__name__}, expected a state dict (names to tensors): export `model.state_dict()`")
+    _check_state_dict(path, state)
     if all(mark in state for mark in OPENAI_MARKS):
         return Weights(str(_store_openai(path, state)), True, f"OpenAI state dict {path.name}", preprocess)
     return Weights(str(path), quick_gelu, f"file {path.name}", preprocess)
+
+
+def _check_state_dict(path: Path, state: object) -> None:
+    """Refuse what open_clip could not make sense of: anything but names to tensors, bare or under `state_dict`."""
+    weights = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(weights, dict):
+        found = f"a {type(weights).__name__}"
+    elif not weights:
+        found = "no tensors at all"
+    else:
+        others = [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]
+        if not others:
+            return
+        found = f"{others[0]!r}, which is a {type(weights[others[0]]).__name__}"
+    raise ValueError(f"{path} holds {found}, expected a state dict (names to tensors): export `model.state_dict()`")
 
 
 def _sidecar(path: Path) -> tuple[bool | None, dict[str, Any]]:
@@ -114,7 +133,9 @@ def _convert_openai_archive(path: Path) -> Path:
         raise _unreadable(path, error) from error
     missing = [mark for mark in OPENAI_MARKS if mark not in state]
     if missing:
-        raise ValueError(f"{path} is a TorchScript archive, but not one of OpenAI's CLIP (it lacks {', '.join(missing)})")
+        raise ValueError(
+            f"{path} is a TorchScript archive, but not one of OpenAI's CLIP (it lacks {', '.join(missing)})"
+        )
     return _store_openai(path, state)
 
 
@@ -125,11 +146,8 @@ def _store_openai(path: Path, state: dict[str, torch.Tensor]) -> Path:
     _check_published_digest(path, digest)
     target = home() / "weights" / f"{path.stem}-{digest[:16]}.safetensors"
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
         tensors = {name: tensor.clone().contiguous() for name, tensor in state.items() if name not in OPENAI_MARKS}
-        save_file(tensors, str(temporary), metadata={"quick_gelu": "true", "source_sha256": digest})
-        temporary.replace(target)
+        save_durably(target, tensors, {"quick_gelu": "true", "source_sha256": digest})
     return target
 
 
@@ -140,14 +158,15 @@ def _check_published_digest(path: Path, digest: str) -> None:
         parts = url.rsplit("/", 2)
         if len(parts) == 3 and parts[2] == path.name and parts[1] != digest:
             raise ValueError(
-                f"{path} has SHA-256 {digest}, but OpenAI published {path.name} with {parts[1]}: the file is damaged or altered. "
-                f"Download it again, or rename it if it is meant to differ"
+                f"{path} has SHA-256 {digest}, but OpenAI published {path.name} with {parts[1]}: the file is damaged "
+                f"or altered. Download it again, or rename it if it is meant to differ"
             )
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ValueError(
-        f"cannot read weights from {path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}. Expected "
+        f"cannot read weights from {path}: {reason}. Expected "
         f"safetensors, a state dict saved by torch.save, or an OpenAI TorchScript archive"
     )
 

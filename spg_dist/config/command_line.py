@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from spg_dist.config.messages import fault_of_config_file, reworded, with_branch
 from spg_dist.config.tree import Config
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -21,35 +22,11 @@ PRESETS = "spg_dist.config.presets"
 
 
 class ConfigParser(ArgumentParser):
-    """jsonargparse's parser, with messages that name the nearest valid field."""
+    """jsonargparse's parser, with messages in the words of this configuration; it ends with status 2."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {self._with_hint(message)}\n(--help explains every field)\n")
+        sys.stderr.write(f"{self.prog}: {reworded(message, field_names())}\n(--help explains every field)\n")
         sys.exit(2)
-
-    def _with_hint(self, message: str) -> str:
-        unknown = re.search(r"Group '([^']*)' does not accept option '([^']*)'", message)
-        flag = re.search(r"[Uu]nrecognized arguments?: --?([\w.\-]+)", message)
-        key = re.search(r"[Kk]ey '?\"?([\w.]+)'?\"? is not expected|[Oo]ption '([\w.]+)' is not accepted", message)
-        name = ""
-        if unknown:
-            name = f"{unknown[1]}.{unknown[2]}"
-        elif flag:
-            name = flag[1]
-        elif key:
-            name = key[1] or key[2]
-        if not name:
-            return " ".join(message.split())
-        return f"there is no field {name!r}; the nearest is {nearest_field(name)!r}"
-
-
-def nearest_field(name: str) -> str:
-    """The field of the configuration whose dotted name is most like `name`, its last part counting first."""
-    fields = field_names()
-    last = name.rsplit(".", 1)[-1]
-    by_last = difflib.get_close_matches(last, [field.rsplit(".", 1)[-1] for field in fields], n=1, cutoff=0.6)
-    pool = [field for field in fields if by_last and field.rsplit(".", 1)[-1] == by_last[0]] or fields
-    return max(pool, key=lambda field: difflib.SequenceMatcher(None, name, field).ratio())
 
 
 def field_names() -> list[str]:
@@ -60,7 +37,9 @@ def field_names() -> list[str]:
 def build_parser(prog: str, description: str | None = None) -> ConfigParser:
     """A parser for the whole tree."""
     parser = ConfigParser(prog=prog, description=description, allow_abbrev=False, print_config="--print-config")
-    parser.add_argument("--config", action="config", help="a YAML file, or the name of a preset: " + ", ".join(preset_names()))
+    parser.add_argument(
+        "--config", action="config", help="a YAML file, or the name of a preset: " + ", ".join(preset_names())
+    )
     parser.add_class_arguments(Config, None)
     return parser
 
@@ -76,6 +55,10 @@ def parse_config(arguments: Sequence[str], prog: str, description: str | None = 
     Exits with status 2 and a message on an unknown field, a wrong type or a value out of range.
     """
     parser = build_parser(prog, description)
+    for given in _config_values(arguments):
+        fault = None if given in preset_names() else fault_of_config_file(given, preset_names())
+        if fault:
+            parser.error(fault)
     parsed = parser.parse_args([_as_option(argument) for argument in _presets_as_paths(arguments)])
     return _instantiate(parser, parsed)
 
@@ -104,12 +87,18 @@ def _instantiate(parser: ConfigParser, parsed: Namespace) -> Config:
         built = parser.instantiate(parsed)
         return Config(**{name: built[name] for name in Config.__dataclass_fields__})
     except ValueError as error:
-        parser.error(str(error))
+        parser.error(with_branch(Config, parsed.as_dict(), str(error)))
 
 
 def _as_option(argument: str) -> str:
     """`stage2.epochs=20` means `--stage2.epochs=20`."""
     return f"--{argument}" if re.match(r"[A-Za-z_][\w.]*\+?=", argument) else argument
+
+
+def _config_values(arguments: Sequence[str]) -> list[str]:
+    """What `--config` and `--config=` are given."""
+    joined = [argument.removeprefix("--config=") for argument in arguments if argument.startswith("--config=")]
+    return joined + [value for flag, value in pairwise(arguments) if flag == "--config"]
 
 
 def _presets_as_paths(arguments: Sequence[str]) -> list[str]:

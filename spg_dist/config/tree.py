@@ -26,7 +26,8 @@ class ExecutionConfig:
     """Training workers; 0 = as many as there are runs and free accelerators (or CPUs, on a cluster without)."""
 
     gpus_per_worker: float = 0.0
-    """Accelerators of one training worker or encode task; 0 = one if the cluster has any, else none. Fractions share one."""
+    """Accelerators of one training worker or encode task; 0 = one if the cluster has any, else none. Fractions share
+    one."""
 
     cpus_per_worker: int = 1
     """CPUs of one training worker, and its torch threads."""
@@ -39,7 +40,9 @@ class ExecutionConfig:
 
     def __post_init__(self) -> None:
         if self.workers < 0 or self.gpus_per_worker < 0 or self.max_failures < 0 or self.checkpoint_seconds < 0:
-            raise ValueError("execution: workers, gpus_per_worker, checkpoint_seconds and max_failures must be zero or more")
+            raise ValueError(
+                "execution: workers, gpus_per_worker, checkpoint_seconds and max_failures must be zero or more"
+            )
         if self.cpus_per_worker < 1:
             raise ValueError(f"execution.cpus_per_worker is {self.cpus_per_worker}, expected 1 or more")
 
@@ -64,7 +67,8 @@ class Config:
     """Methods in the results table."""
 
     prompt_labels: str = ""
-    """Folder with published prompt labels (`*_<domain's first letter>.pt`) to use in place of stage 1; empty = train stage 1."""
+    """Folder with published prompt labels (`*_<domain's first letter>.pt`) to use in place of stage 1; empty = train
+    stage 1."""
 
     data: DataConfig = field(default_factory=DataConfig)
     """Images and splits."""
