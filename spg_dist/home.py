@@ -17,8 +17,8 @@ def in_ray_job() -> bool:
 def home() -> Path:
     """The folder that relative paths are resolved against.
 
-    `SPG_HOME` if it is set; inside a Ray job the checkout that is installed in editable mode (PEP 610 records it); otherwise
-    the current folder.
+    `SPG_HOME` if it is set; inside a Ray job the checkout that is installed in editable mode (PEP 610 records it);
+    otherwise the current folder.
     """
     if os.environ.get("SPG_HOME"):
         return Path(os.environ["SPG_HOME"]).expanduser().resolve()
@@ -27,7 +27,8 @@ def home() -> Path:
         if checkout is None:
             raise ValueError(
                 "relative paths mean nothing inside a Ray job, whose current folder is deleted at its end: "
-                'give absolute paths, or set SPG_HOME, e.g. ray job submit --runtime-env-json \'{"env_vars": {"SPG_HOME": "/data/spg"}}\''
+                "give absolute paths, or set SPG_HOME, e.g. "
+                'ray job submit --runtime-env-json \'{"env_vars": {"SPG_HOME": "/data/spg"}}\''
             )
         return checkout
     return Path.cwd()

@@ -22,7 +22,9 @@ class CurveWriter:
     def __enter__(self) -> CurveWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for writer in self._open.values():
             writer.close()
 

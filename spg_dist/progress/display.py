@@ -14,7 +14,8 @@ LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar th
 class Display:
     """Shows phases with a bar each: files read, features encoded, epochs trained.
 
-    In a terminal the bars are live; elsewhere a line is printed when a phase starts, every few seconds, and when it ends.
+    In a terminal the bars are live; elsewhere a line is printed when a phase starts, every few seconds, and when it
+    ends.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -36,7 +37,9 @@ class Display:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bars.stop()
 
     def say(self, text: str) -> None:

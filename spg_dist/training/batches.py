@@ -8,7 +8,7 @@ import numpy as np
 
 
 def shuffled_batches(rows_N: np.ndarray, batch_size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-    """All rows once in random order, in full batches; the rest is left for another epoch, unless there is less than one batch."""
+    """All rows once in random order, in full batches; the rest is left for another epoch, unless it is all there is."""
     order = random.permutation(rows_N)
     if len(order) < batch_size:
         yield order

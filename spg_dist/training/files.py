@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import blake3
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,11 +20,25 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing half-written is left.
     """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_durably(path, plain, {"spg-dist": json.dumps(record), "blake3": _digest(plain)})
+
+
+def save_durably(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """A safetensors file that is there whole or not at all, after a power cut too.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; nothing half-written is left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        _save(plain, temporary, record)
+        try:
+            save_file(tensors, str(temporary), metadata=metadata)
+        except SafetensorError as error:  # its message carries the operating system's, e.g. "No space left on device"
+            raise OSError(
+                f"cannot write {path}: {error}. Free some space there, then run the same command again"
+            ) from error
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -31,23 +47,33 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]
     sync_folder(path.parent)
 
 
-def _save(tensors: dict[str, Tensor], path: Path, record: dict[str, Any]) -> None:
-    try:
-        save_file(tensors, str(path), metadata={"spg-dist": json.dumps(record)})
-    except SafetensorError as error:  # its message carries the operating system's, e.g. "No space left on device"
-        raise OSError(f"cannot write {path}: {error}. Free some space or choose another `runs` folder, then run again") from error
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """Of the tensors' names and bytes: safetensors itself notices a cut file, but not a flipped bit."""
+    digest = blake3.blake3()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}|".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors (on the CPU) and record. Raises ValueError if the file is damaged or was not written by `write_tensors`."""
+    """Tensors (on the CPU) and record.
+
+    Raises:
+        ValueError: the file is damaged or was not written by `write_tensors`.
+    """
+    cure = "delete it and run the same command again"
     try:
         with safe_open(str(path), framework="pt") as stored:
-            record = json.loads((stored.metadata() or {}).get("spg-dist", "null"))
+            metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run the same command again") from error
+        record = json.loads(metadata.get("spg-dist", "null"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {cure}") from error
     if not isinstance(record, dict):
-        raise ValueError(f"{path} holds no spg-dist record: expected a file written by a run")
+        raise ValueError(f"{path} holds no spg-dist record, expected a file written by a run: {cure}")
+    if metadata.get("blake3") != _digest(tensors):
+        raise ValueError(f"{path} is damaged (its tensors do not have the digest stored with them): {cure}")
     return tensors, record
 
 

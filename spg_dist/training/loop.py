@@ -18,7 +18,10 @@ EpochReport = Callable[[int, Metrics], None]
 
 
 class Trainable(Protocol):
-    """What a method gives to the loop. Epoch e must depend on `state()` and e alone, so that a resumed run repeats nothing and skips nothing."""
+    """What a method gives to the loop.
+
+    Epoch e must depend on `state()` and e alone, so that a resumed run repeats nothing and skips nothing.
+    """
 
     epochs: int
 
@@ -88,7 +91,7 @@ def train(
     Arguments:
         artifact: file of the finished run.
         checkpoint: file of the state between epochs; removed once the artifact is there.
-        report: called after every epoch with its number and metrics; on resume first with the epochs that were done before.
+        report: called after every epoch with its number and metrics; on resume first with the epochs done before.
         checkpoint_seconds: at least so long between two checkpoints; 0 = after every epoch.
 
     Raises:

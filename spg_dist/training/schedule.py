@@ -15,7 +15,7 @@ class ScheduleConfig:
     """Epochs of warm-up."""
 
     warmup_kind: Literal["constant", "linear"] = "constant"
-    """`constant` stays at warmup_rate; `linear` starts there and then rises by learning_rate * epoch / warmup_epochs."""
+    """`constant` stays at warmup_rate; `linear` starts there and goes on with learning_rate * epoch / warmup_epochs."""
 
     warmup_rate: float = 1e-5
     """Learning rate of the first epoch of warm-up."""

@@ -1,4 +1,7 @@
-"""Random numbers that depend on what they are for, not on what was drawn before: a resumed run draws what an undisturbed one would."""
+"""Random numbers that depend on what they are for, not on what was drawn before.
+
+So a resumed run draws what an undisturbed one would.
+"""
 
 from __future__ import annotations
 
