@@ -16,7 +16,7 @@ from cache.key import FeatureKey
 from cache.leases import DEFAULT_TTL_SECONDS, LEASES_FOLDER, Lease, LeaseBook
 from cache.lmdb_store import LmdbStore
 from cache.rows import digests_from_hex, sorted_rows
-from cache.stores import CompactInfo, Reader, ShardInfo, Store, StoreName
+from cache.stores import STORES, CompactInfo, Reader, ShardInfo, Store, StoreName
 
 REPLACED_KEPT_SECONDS = 24 * 3600.0
 """How long compaction leaves replaced files for readers that still map them."""
@@ -55,12 +55,11 @@ class FeatureCache:
         Raises:
             CacheError: the folder holds another key, store or layout version, or cannot be made.
         """
-        folder = folder_at(root).child(key.digest)
-        claim_identity(folder, key, store)
-        if provenance:
-            note_provenance(folder, provenance)
-        note_use(folder)
         cache = cls(root, key, store)
+        claim_identity(cache.folder, key, store)
+        if provenance:
+            note_provenance(cache.folder, provenance)
+        note_use(cache.folder)
         cache.refresh()
         return cache
 
@@ -122,6 +121,8 @@ def mend_command(root: str | os.PathLike[str], digest: str) -> str:
 
 def make_store(folder: Folder, key: FeatureKey, store: str, mend: str) -> Store:
     """The store of a cache's folder. Raises CacheError for LMDB on anything but a local folder."""
+    if store not in STORES:
+        raise CacheError(f"store is {store!r}; expected one of {', '.join(STORES)}")
     if store == "arrow":
         return ArrowStore(folder.child("arrow"), key, mend)
     if not isinstance(folder, LocalFolder):

@@ -85,8 +85,6 @@ def claim_identity(folder: Folder, key: FeatureKey, store: str) -> Identity:
     Raises:
         CacheError: the folder holds another cache.
     """
-    if store not in STORES:
-        raise CacheError(f"store is {store!r}; expected one of {', '.join(STORES)}")
     if key.layout != LAYOUT_VERSION:
         raise CacheError(f"the key asks for layout version {key.layout}; this program writes version {LAYOUT_VERSION}")
     found = read_identity(folder)
