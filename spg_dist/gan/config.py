@@ -75,9 +75,13 @@ class GanConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
         if self.batch_size < 2:
-            raise ValueError(f"batch_size is {self.batch_size}, expected 2 or more: BatchNorm needs a batch to normalise")
+            raise ValueError(
+                f"batch_size is {self.batch_size}, expected 2 or more: BatchNorm needs a batch to normalise"
+            )
         if len(self.g_widths) < 2 or min(self.g_widths) < 1:
-            raise ValueError(f"g_widths is {self.g_widths}, expected at least two positive widths, e.g. [128, 256, 512, 1024]")
+            raise ValueError(
+                f"g_widths is {self.g_widths}, expected at least two positive widths, e.g. [128, 256, 512, 1024]"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, expected a probability from 0 to below 1")
         if self.learning_rate <= 0:

@@ -26,7 +26,9 @@ def init_linear(module: nn.Module, random: torch.Generator) -> None:
 class Generator(nn.Module):
     """G(z, x): noise and an image feature to a soft prompt with entries in [-1, 1]."""
 
-    def __init__(self, feature_width: int, latent_width: int, widths: Sequence[int], n_ctx: int, text_width: int) -> None:
+    def __init__(
+        self, feature_width: int, latent_width: int, widths: Sequence[int], n_ctx: int, text_width: int
+    ) -> None:
         super().__init__()
         self.prompt_shape = (n_ctx, text_width)
         layers: list[nn.Module] = [nn.Linear(latent_width + feature_width, widths[0]), nn.LeakyReLU(SLOPE)]

@@ -50,7 +50,9 @@ class AdversarialStep:
         clip: False trains without gradient clipping.
     """
 
-    def __init__(self, generator: Generator, discriminator: Discriminator, config: GanConfig, clip: bool = True) -> None:
+    def __init__(
+        self, generator: Generator, discriminator: Discriminator, config: GanConfig, clip: bool = True
+    ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.g_parameters, self.d_parameters = list(generator.parameters()), list(discriminator.parameters())
         self.g_optimizer, self.d_optimizer = (

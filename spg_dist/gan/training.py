@@ -55,7 +55,9 @@ class GeneratorTraining:
         self.rates = learning_rates(config.learning_rate, config.epochs, config.schedule)
         self.step = AdversarialStep(self.generator, self.discriminator, config, clip)
         # one draw for all epochs: epochs are compared on the same noise
-        self.val_z = torch.randn(len(val_rows), config.latent_width, generator=torch_random(seed, "val noise")).to(table.device)
+        self.val_z = torch.randn(len(val_rows), config.latent_width, generator=torch_random(seed, "val noise")).to(
+            table.device
+        )
 
     def train_epoch(self, epoch: int) -> Metrics:
         self.step.set_learning_rate(self.rates[epoch])

@@ -1,0 +1,93 @@
+"""Replay recorded stage-2 steps through the product's own step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spg_dist.gan.config import ClipNorms, GanConfig
+from spg_dist.gan.networks import Discriminator, Generator
+from spg_dist.gan.step import AdversarialStep, StepInputs
+
+Record = dict[str, np.ndarray]
+
+CLIP_FIELDS = {
+    "D_MAX_NORM_LAST": "d_edge",
+    "D_MAX_NORM_WEIGHT": "d_weight",
+    "D_MAX_NORM_BIAS": "d_bias",
+    "G_MAX_NORM_WEIGHT": "g_weight",
+    "G_MAX_NORM_BIAS_LAST": "g_bias_last",
+    "G_MAX_NORM_BIAS": "g_bias",
+}
+PACS_NORMS = ClipNorms(d_weight=5e-1, g_weight=5e-2, g_bias_last=5.0, g_bias=5e-7)
+
+
+@dataclass
+class Replay:
+    """Losses (S,) and norms (S, 24) of S steps, and the networks after them."""
+
+    generator: Generator
+    discriminator: Discriminator
+    g_loss: list[float] = field(default_factory=list)
+    d_loss: list[float] = field(default_factory=list)
+    norms: list[np.ndarray] = field(default_factory=list)
+
+
+def recorded_norms(record: Record) -> ClipNorms | None:
+    """The clip limits of a record, by its own names; None where it names none: it ran without clipping."""
+    if "clip_names" not in record or not len(record["clip_names"]):
+        return None
+    return ClipNorms(
+        **{CLIP_FIELDS[str(n)]: float(v) for n, v in zip(record["clip_names"], record["clip_values"], strict=True)}
+    )
+
+
+def load(network: torch.nn.Module, record: Record, prefix: str, dtype: torch.dtype) -> None:
+    state = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in record.items() if n.startswith(prefix)}
+    network.to(dtype).load_state_dict({n: t if "num_batches" in n else t.to(dtype) for n, t in state.items()})
+
+
+def replay(
+    inputs: Record,
+    generator: Generator,
+    discriminator: Discriminator,
+    rate: float,
+    norms: ClipNorms | None,
+    dropout: bool,
+    dtype: torch.dtype,
+    steps: int = 20,
+) -> Replay:
+    """Run the steps of record g2_inputs."""
+    config = GanConfig(learning_rate=rate, clip_norms=norms or ClipNorms())
+    step = AdversarialStep(generator, discriminator, config, clip=norms is not None)
+    done = Replay(generator, discriminator)
+    for t in range(steps):
+        losses = step(step_inputs(inputs, t, dropout, dtype))
+        done.g_loss.append(float(losses.g_loss))
+        done.d_loss.append(float(losses.d_loss))
+        done.norms.append(losses.norms.double().numpy())
+    return done
+
+
+def step_inputs(inputs: Record, t: int, dropout: bool, dtype: torch.dtype) -> StepInputs:
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(dtype)
+
+    real, fake = inputs["real_idx"][t], inputs["fake_idx"][t]
+    keeps = torch.from_numpy(np.unpackbits(inputs["keep_masks"][t], axis=-1)).bool()
+    return StepInputs(
+        label_BPW=tensor(inputs["prompt_labels"][inputs["domain"][real]]),
+        real_BD=tensor(inputs["features"][real]),
+        fake_BD=tensor(inputs["features"][fake]),
+        z_BZ=tensor(inputs["noise"][t]),
+        keep_32BU=(keeps[0], keeps[1], keeps[2]) if dropout else (None, None, None),
+    )
+
+
+def spread(ours: list[float], recorded: np.ndarray) -> np.ndarray:
+    """|difference| / max(|recorded|, 1) of each step."""
+    values = np.asarray(ours)
+    return np.asarray(np.abs(values - recorded[: len(values)]) / np.maximum(np.abs(recorded[: len(values)]), 1.0))
