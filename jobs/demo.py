@@ -40,10 +40,8 @@ def main(arguments: list[str]) -> int:
     submission = f"spg-{uuid.uuid4().hex[:8]}"
     try:
         with local_head() as head:
-            print(
-                f"dashboard: {head.dashboard}\nray job submit --working-dir . -- python jobs/full_pipeline.py {' '.join(arguments)}",
-                flush=True,
-            )
+            shown = " ".join(["python jobs/full_pipeline.py", *arguments])
+            print(f"dashboard: {head.dashboard}\nray job submit --working-dir . -- {shown}", flush=True)
             job = head.submit(REPOSITORY, ["python", "jobs/full_pipeline.py", *arguments], submission)
             try:
                 show_log(job)

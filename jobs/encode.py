@@ -2,7 +2,8 @@
 
     ray job submit --working-dir . -- python jobs/encode.py --config paper-pacs data.root=/data/PACS name=pacs
 
-Takes the configuration of full_pipeline.py. Encodes only what is missing; run it again after a crash, or with more images.
+Takes the configuration of full_pipeline.py. Encodes only what is missing: run it again after a crash, or with more
+images.
 """
 
 from __future__ import annotations

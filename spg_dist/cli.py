@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from jsonargparse import auto_cli
 
@@ -30,7 +31,7 @@ def check_data(root: str, dataset: DatasetName = "auto", decode: bool = False) -
         sys.exit(FAULTY)
 
 
-COMMANDS = {
+COMMANDS: dict[str, Any] = {
     "data": {"_help": "look at a data set before anything is encoded", "check": check_data},
 }
 

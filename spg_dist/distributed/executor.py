@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Any
 
 from spg_dist.distributed.session import accelerators_of_cluster, cpus_of_cluster, ray
 from spg_dist.distributed.train import train_on_workers
@@ -50,10 +51,10 @@ class RayExecutor:
             display.run_tested(done.spec.name, done.accuracy)
         return [tested[spec] for spec in specs]
 
-    def _as_they_come(self, remote: ray.remote_function.RemoteFunction, calls: list[tuple]) -> Iterator:  # type: ignore[type-arg]
+    def _as_they_come(self, remote: Any, calls: list[tuple[Any, ...]]) -> Iterator[Any]:
         """Results in the order of completion; a bounded number of calls is under way at a time."""
         waiting = iter(calls)
-        running: list[ray.ObjectRef] = []
+        running: list[ray.ObjectRef[Any]] = []
         try:
             while True:
                 while len(running) < WAITING_PER_SLOT * self.slots and (call := next(waiting, None)):
@@ -68,11 +69,11 @@ class RayExecutor:
 
 
 @lru_cache(maxsize=1)
-def _experiment(stored: ray.ObjectRef) -> Experiment:
+def _experiment(stored: ray.ObjectRef[Any]) -> Experiment:
     builder: ExperimentBuilder = ray.get(stored)
     return builder.build()
 
 
-def _test_in_worker(stored: list[ray.ObjectRef], spec: RunSpec) -> TestedRun:
+def _test_in_worker(stored: list[ray.ObjectRef[Any]], spec: RunSpec) -> TestedRun:
     # the reference travels in a list: as a bare argument Ray would send the value, once a task
     return test_run(_experiment(stored[0]), spec)

@@ -1,4 +1,4 @@
-"""A Ray head of one's own on this machine: token authentication, localhost only, its own ports, gone when it is left."""
+"""A Ray head of one's own: token authentication, localhost only, its own ports, gone when it is left."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -28,11 +29,13 @@ class LocalHead:
     dashboard: str
     environment: dict[str, str]
 
-    def submit(self, working_dir: Path, entrypoint: list[str], submission_id: str) -> subprocess.Popen[bytes]:
+    def submit(
+        self, working_dir: Path, entrypoint: list[str], submission_id: str, stdout: IO[bytes] | int = subprocess.PIPE
+    ) -> subprocess.Popen[bytes]:
         """`ray job submit`: the process writes the job's log to its standard output and ends with its status."""
         options = ["--submission-id", submission_id, "--working-dir", str(working_dir), "--log-color=false"]
         command = [_ray(), "job", "submit", *options, "--", *entrypoint]
-        return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, env=self.environment, stdout=stdout, stderr=subprocess.STDOUT)
 
     def stop(self, submission_id: str) -> None:
         """Stop a job and wait until its processes have ended."""

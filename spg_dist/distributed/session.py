@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +17,15 @@ DEFAULTS = {
 for name, value in DEFAULTS.items():
     os.environ.setdefault(name, value)
 
-import ray  # noqa: E402
+import ray as ray  # noqa: E402 - exported: whoever needs Ray takes it from here, after its environment is set
 
 
 @contextmanager
 def ray_session() -> Iterator[None]:
-    """Ray for the length of a job: the submitting cluster inside `ray job submit` or with RAY_ADDRESS, else a local one."""
+    """Ray for the length of a job: the cluster it was submitted to or that RAY_ADDRESS names, else a local one."""
     already = ray.is_initialized()
     if not already:
-        ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False, configure_logging=False)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, configure_logging=False)
     try:
         yield
     finally:

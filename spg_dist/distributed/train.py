@@ -1,8 +1,8 @@
 """Training on Ray Train: one `fit()` carries many runs, spread over its workers; each resumes from its own checkpoint.
 
 A `fit()` costs over ten seconds before it does anything, so it carries as many runs as there are. Every run checkpoints
-itself into the run's folder: when a worker dies, Ray Train starts the group again, finished runs are found finished and the
-others go on from their last checkpoint, as they do when the whole job is killed and submitted again.
+itself into the run's folder: when a worker dies, Ray Train starts the group again, finished runs are found finished and
+the others go on from their last checkpoint, as they do when the whole job is killed and submitted again.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
 
-from cache import DigestIndex, FeatureCache, FeatureKey
+from cache import DigestIndex, FeatureCache, FeatureKey, StoreName
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import Clip
 from spg_dist.data import ImageRecord, Manifest
@@ -30,7 +30,7 @@ class CachedViews:
     """
 
     root: str
-    store: str
+    store: StoreName
     digests: tuple[str, ...]
     keys: tuple[FeatureKey, ...]
 

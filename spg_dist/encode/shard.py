@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from cache import FeatureCache, FeatureKey
+from cache import FeatureCache, FeatureKey, StoreName
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import Clip, load_clip
 from spg_dist.encode.config import EncodeConfig
@@ -29,7 +29,7 @@ class ShardTask:
     clip: ClipConfig
     encode: EncodeConfig
     cache_root: str
-    store: str
+    store: StoreName
     key: FeatureKey
     digests: tuple[str, ...]
     paths: tuple[str, ...]

@@ -13,7 +13,7 @@ STOPPED = 130
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """Turn what a user can mend into one message and exit status 1; Ctrl-C into status 130. Everything else stays a traceback."""
+    """What a user can mend becomes one message and exit status 1, Ctrl-C status 130; the rest stays a traceback."""
     try:
         yield
     except ValueError as error:

@@ -68,7 +68,7 @@ class Experiment:
         return self.table.rows({self.manifest.domain_index(target)}, keep_left_out=False)
 
     def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> str:
-        """Digest of all that determines a trained run: what, with which settings, on which features, labels and splits."""
+        """Digest of all that determines a trained run: settings, seed, features, labels and splits."""
         images = [(self.views.digests[i], *self.manifest.images[i][1:]) for i in rows]
         record = {
             "kind": kind,

@@ -15,8 +15,8 @@ from spg_dist.experiment.runs import PROTOCOL, RunSpec
 from spg_dist.home import resolve
 from spg_dist.training.files import write_text
 
-# What may differ between two invocations for the same folder: it selects runs or says how they are executed, and no finished
-# run depends on it (each file carries the digest of what it does depend on).
+# What may differ between two invocations for the same folder: it selects runs or says how they are executed, and no
+# finished run depends on it (each file carries the digest of what it does depend on).
 FREE_FIELDS = ("execution", "targets", "seeds", "methods", "runs")
 
 

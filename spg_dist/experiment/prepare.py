@@ -20,7 +20,7 @@ from spg_dist.progress import Display, Stopwatch
 
 
 def load_images(config: Config, display: Display) -> Manifest:
-    """The manifest of the configured data set; the embedded one is drawn first. Raises ValueError for a wrong target too."""
+    """The manifest of the configured data set; the embedded one is drawn first. Wrong targets are a ValueError."""
     data = config.data
     if data.dataset == "drawn":
         folder = home() / "data" / f"drawn-{data.images_per_class}"
@@ -85,8 +85,8 @@ def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
     if todo:
         names = ", ".join(spec.name for spec in todo[:5]) + (" ..." if len(todo) > 5 else "")
         raise ValueError(
-            f"{len(todo)} of {len(specs)} runs in {builder.folder.root} are not trained with this configuration: {names}. "
-            f"Run jobs/train.py (or jobs/full_pipeline.py) with the same arguments first"
+            f"{len(todo)} of {len(specs)} runs in {builder.folder.root} are not trained with this configuration: "
+            f"{names}. Run jobs/train.py (or jobs/full_pipeline.py) with the same arguments first"
         )
 
 

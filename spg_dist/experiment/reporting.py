@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+
 import numpy as np
 import torch
 
@@ -71,7 +72,7 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
 
 
 def _shown_method(config: Config, method: str) -> str:
-    """The paper's CoOp has 16 context tokens; a pooled prompt of another length is empirical risk minimisation by another name."""
+    """The paper's CoOp has 16 context tokens; a pooled prompt of another length goes by the name of its principle."""
     return "erm" if method == "coop" and config.coop.n_ctx != 16 else method
 
 

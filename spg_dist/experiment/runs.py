@@ -49,7 +49,7 @@ def target_domains(config: Config, manifest: Manifest) -> list[str]:
 
 
 def stage1_runs(config: Config, manifest: Manifest) -> list[RunSpec]:
-    """Prompt labels that some target needs, and the CoOp baselines: both learn one soft prompt, so one job carries them."""
+    """Prompt labels that some target needs, and CoOp baselines: both learn one soft prompt, so one job carries them."""
     targets = target_domains(config, manifest)
     needed = [domain for domain in manifest.domains if any(target != domain for target in targets)]
     labels = [

@@ -23,7 +23,7 @@ from spg_dist.training import read_trained
 
 @dataclass(frozen=True)
 class TestedRun:
-    """Accuracy in percent over n images; seconds of the test; val accuracy of the selected epoch, None where nothing is trained."""
+    """Accuracy (percent) over n images; `val_accuracy` of the selected epoch, None where nothing is trained."""
 
     spec: RunSpec
     accuracy: float
