@@ -54,7 +54,12 @@ class FeatureTable:
         return len(self.manifest.images)
 
     def rows(self, domains: set[int], splits: set[Split] | None = None, keep_left_out: bool = True) -> np.ndarray:
-        """Row numbers (int64, in order) of some domains and splits; `keep_left_out` = with the images a protocol leaves out."""
+        """Row numbers (int64, in order) of some domains and splits.
+
+        Arguments:
+            splits: None = all.
+            keep_left_out: with the images that the protocol leaves out of stage 2 and the test.
+        """
         chosen = self.manifest.select(domains, splits)
         if not keep_left_out:
             chosen = [i for i in chosen if self.manifest.images[i].path not in self.manifest.left_out]
@@ -65,7 +70,10 @@ class FeatureTable:
         return self._read(self.plain, rows_B)
 
     def training_features(self, rows_B: np.ndarray, epoch: int) -> Tensor:
-        """What training sees in an epoch: with K views, image i has view (epoch + i) mod K, so every epoch mixes all views. (B, D)."""
+        """What training sees in an epoch, (B, D) float32 of unit norm on the device.
+
+        With K augmented views, image i has view (epoch + i) mod K, so every epoch mixes all views.
+        """
         if not self.augmented:
             return self.features(rows_B)
         view_B = (epoch + rows_B) % len(self.augmented)

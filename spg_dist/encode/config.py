@@ -31,7 +31,8 @@ class EncodeConfig:
     """Images in one task and one shard: what a crash can lose at most."""
 
     views: int = 0
-    """Augmented views (random-resized-crop 0.08-1, flip) of each training image beside the plain one; 0 trains on the plain view."""
+    """Augmented views (random-resized-crop 0.08-1, flip) of each training image beside the plain one; 0 trains on the
+    plain view."""
 
     view_seed: int = 1
     """Seed of the augmented views."""

@@ -38,8 +38,8 @@ class EncodedImages:
 class ImageEncoder:
     """f of the method: image files to unit-norm features.
 
-    Every pass through the tower has the same number of images (the last is filled up), so that an image's feature does not
-    depend on how many others happened to be missing from the cache.
+    Every pass through the tower has the same number of images (the last is filled up), so that an image's feature does
+    not depend on how many others happened to be missing from the cache.
     """
 
     def __init__(self, clip: Clip, transform: ImageTransform, batch_size: int) -> None:

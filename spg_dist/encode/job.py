@@ -37,7 +37,12 @@ class CachedViews:
 
 @dataclass
 class EncodeSummary:
-    """Features encoded and reused, images set aside (path to reason), and seconds by kind of work, summed over workers."""
+    """What a job did; seconds are summed over workers.
+
+    Arguments:
+        encoded, reused: features of all views.
+        set_aside: path of each image that cannot be used to the reason.
+    """
 
     encoded: int = 0
     reused: int = 0
@@ -74,7 +79,7 @@ class EncodeJob:
         """Returns the manifest less the images set aside, where its features are, and what was done.
 
         Raises:
-            ValueError: too many images cannot be read.
+            ValueError: too many images cannot be read, or none of some domain's train or val split.
         """
         self.summary = EncodeSummary()
         self.root = str(resolve(self.cache.root))
@@ -84,6 +89,7 @@ class EncodeJob:
         keys += [self._encode_view(view_name(self.config.view_seed, k), train) for k in range(self.config.views)]
         self._check_share()
         usable = self.manifest.without(set(self.summary.set_aside))
+        self._check_splits(usable)
         digests = tuple(self.digest_of[image.path] for image in usable.images)
         return usable, CachedViews(self.root, self.cache.store, digests, tuple(keys)), self.summary
 
@@ -152,6 +158,16 @@ class EncodeJob:
                 f"{len(aside)} of {total} images in {self.manifest.root} cannot be read, more than the "
                 f"{self.max_set_aside_share:.1%} that data.max_set_aside_share allows. The first: {first}. "
                 f"Mend or remove them, or raise data.max_set_aside_share"
+            )
+
+    def _check_splits(self, usable: Manifest) -> None:
+        """Training on nothing, or selecting by nothing, would fail late and obscurely."""
+        left = {(image.domain, image.split) for image in usable.images}
+        for domain, split in sorted({(image.domain, image.split) for image in self.manifest.images} - left):
+            first = next(image.path for image in self.manifest.images if (image.domain, image.split) == (domain, split))
+            raise ValueError(
+                f"none of the {split} images of domain {self.manifest.domains[domain]} in {self.manifest.root} can be "
+                f"read, e.g. {first}: {self.summary.set_aside[first]}. Restore them, or take the domain away"
             )
 
 

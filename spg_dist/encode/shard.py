@@ -38,7 +38,11 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What became of a task. Seconds of waiting for decoded images, in the tower, and writing; `rejected`: digest to reason."""
+    """What became of a task. Seconds of waiting for decoded images, in the tower, and writing.
+
+    Arguments:
+        rejected: digest of each image that cannot be used to the reason.
+    """
 
     encoded: int
     reused: int

@@ -25,7 +25,9 @@ def open_table(manifest: Manifest, views: CachedViews, device: torch.device | st
     return FeatureTable(manifest, plain, augmented, device)
 
 
-def _stored_view(views: CachedViews, key: FeatureKey, images: np.ndarray, total: int, device: torch.device) -> StoredView:
+def _stored_view(
+    views: CachedViews, key: FeatureKey, images: np.ndarray, total: int, device: torch.device
+) -> StoredView:
     reader = FeatureCache.open(views.root, key, store=views.store).reader()
     rows = reader.rows([views.digests[i] for i in images])
     row_N = torch.full((total,), -1, dtype=torch.int64)
@@ -38,7 +40,7 @@ def _stored_view(views: CachedViews, key: FeatureKey, images: np.ndarray, total:
 
 
 def _mapped(reader: Reader) -> np.ndarray | None:
-    """All rows of the store without a copy; None for LMDB and for a cache that is being filled, which is in several shards."""
+    """All rows of the store without a copy; None for LMDB and for several shards, as a cache being filled has."""
     try:
         return reader.matrix()
     except DamagedShardError:

@@ -28,7 +28,8 @@ class ImageTransform:
     """One view of an image.
 
     Arguments:
-        preprocess: open_clip's fields (size, mean, std, interpolation, resize_mode, fill_color), which belong to the weights.
+        preprocess: open_clip's fields (size, mean, std, interpolation, resize_mode, fill_color), which belong to the
+            weights.
         view: `plain` or `aug-<seed>-<k>`.
     """
 

@@ -22,7 +22,7 @@ def predict_from_text(text_CD: Tensor, x_BD: Tensor) -> Tensor:
 
 @torch.no_grad()
 def predict_from_prompts(prompt_BPW: Tensor, encoder: PromptEncoder, x_BD: Tensor) -> Tensor:
-    """Class (B,) with the highest cosine, each image having its own prompt: argmax over classes of x · g([v, class])ᵀ."""
+    """Class (B,) with the highest cosine, each image having its own prompt: argmax over classes of x·g([v, class])."""
     parts = [
         torch.einsum("bcd,bd->bc", encoder(prompts), features).argmax(dim=-1)
         for prompts, features in zip(prompt_BPW.split(ROWS_AT_ONCE), x_BD.split(ROWS_AT_ONCE), strict=True)

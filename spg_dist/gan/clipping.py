@@ -39,9 +39,9 @@ def generator_limits(network: Generator, norms: ClipNorms) -> list[float]:
 def clip_each(parameters: Sequence[Tensor], limits: Tensor) -> Tensor:
     """Scale each gradient to at most its limit, in place; returns the norms before (one per parameter).
 
-    A gradient within its limit stays as it is; a larger one is scaled by min(1, limit / (norm + 1e-6)), torch's clip_grad_norm_.
-    torch would scale every gradient so: at a limit of 5e-8 that shrinks even one far below it to a twentieth, which the
-    published code avoids by asking for the norm first.
+    A gradient within its limit stays as it is; a larger one is scaled by min(1, limit / (norm + 1e-6)), as torch's
+    clip_grad_norm_ does. torch would scale every gradient so: at a limit of 5e-8 that shrinks even one far below it
+    twentyfold, which the published code avoids by asking for the norm first.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     assert len(gradients) == len(limits)

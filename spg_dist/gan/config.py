@@ -9,7 +9,7 @@ from spg_dist.training import ScheduleConfig
 
 @dataclass
 class ClipNorms:
-    """Largest gradient norm of each parameter tensor, by its place in the networks (the implementation's `*_MAX_NORM_*`)."""
+    """Largest gradient norm of each parameter tensor, by its place in the networks (published as `*_MAX_NORM_*`)."""
 
     d_edge: float = 5.0
     """Discriminator, first and last layer, weight and bias."""
@@ -31,6 +31,11 @@ class ClipNorms:
 
     off_for_targets: list[str] = field(default_factory=list)
     """Target domains that are trained without clipping."""
+
+    def __post_init__(self) -> None:
+        for name in ("d_edge", "d_weight", "d_bias", "g_weight", "g_bias_last", "g_bias"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"clip_norms.{name} is {getattr(self, name)}, expected more than 0")
 
 
 @dataclass
@@ -86,3 +91,7 @@ class GanConfig:
             raise ValueError(f"dropout is {self.dropout}, expected a probability from 0 to below 1")
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate is {self.learning_rate}, expected more than 0, e.g. 2e-3")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas is {self.betas}, expected two numbers from 0 to below 1, e.g. [0.9, 0.999]")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay is {self.weight_decay}, expected 0 or more, e.g. 1e-4")

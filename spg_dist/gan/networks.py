@@ -6,6 +6,7 @@ Shape suffixes: B batch, D feature width, Z latent width, P context tokens, W te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class Generator(nn.Module):
         super().__init__()
         self.prompt_shape = (n_ctx, text_width)
         layers: list[nn.Module] = [nn.Linear(latent_width + feature_width, widths[0]), nn.LeakyReLU(SLOPE)]
-        for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+        for narrow, wide in pairwise(widths):
             layers += [nn.Linear(narrow, wide), nn.BatchNorm1d(wide, eps=BATCH_NORM_EPS), nn.LeakyReLU(SLOPE)]
         layers += [nn.Linear(widths[-1], n_ctx * text_width), nn.Tanh()]
         self.model = nn.Sequential(*layers)
@@ -40,7 +41,7 @@ class Generator(nn.Module):
     def forward(self, z_BZ: Tensor, x_BD: Tensor) -> Tensor:
         """Prompts (B, P, W)."""
         prompts: Tensor = self.model(torch.cat([z_BZ, x_BD], dim=-1))
-        return prompts.unflatten(-1, self.prompt_shape)
+        return prompts.view(-1, *self.prompt_shape)
 
 
 class Discriminator(nn.Module):
@@ -57,7 +58,7 @@ class Discriminator(nn.Module):
             nn.Linear(n_ctx * text_width + feature_width, width),
             nn.LeakyReLU(SLOPE),
             nn.Linear(width, width),
-            nn.Identity(),  # holds the place of the first dropout, so that parameter names agree with published checkpoints
+            nn.Identity(),  # in the place of the first dropout: parameter names agree with published checkpoints
             nn.LeakyReLU(SLOPE),
             nn.Linear(width, width),
             nn.Identity(),  # the second dropout

@@ -24,7 +24,8 @@ class StepInputs:
         real_BD: real batch of features.
         fake_BD: another batch of features, which the generator makes prompts for.
         z_BZ: noise of the one generator pass.
-        keep_32BU: dropout masks of the three discriminator passes (real, fake, fake again after D's update); None = no dropout.
+        keep_32BU: dropout masks of the three discriminator passes (real, fake, fake again after D's update); None = no
+            dropout.
     """
 
     label_BPW: Tensor
@@ -36,7 +37,13 @@ class StepInputs:
 
 @dataclass(frozen=True)
 class StepLosses:
-    """d_loss = d_real + d_fake before D's update; g_loss after D's and before G's update. `norms`: gradients' norms before clipping, D's then G's."""
+    """Scalar losses and gradient norms of one step.
+
+    Arguments:
+        d_loss: d_real + d_fake, before D's update.
+        g_loss: after D's and before G's update.
+        norms: norm of each parameter's gradient before clipping, D's parameters then G's.
+    """
 
     d_loss: Tensor
     g_loss: Tensor

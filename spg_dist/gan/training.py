@@ -27,6 +27,9 @@ class GeneratorTraining:
         train_rows, val_rows: rows of the source domains.
         labels_KPW: the prompt label of each domain; rows of domains that are no source are never read (NaN).
         clip: False trains without gradient clipping.
+
+    Raises:
+        ValueError: less than two training images.
     """
 
     def __init__(
@@ -40,6 +43,11 @@ class GeneratorTraining:
         seed: int,
         clip: bool = True,
     ) -> None:
+        if len(train_rows) < 2:
+            raise ValueError(
+                f"{len(train_rows)} training image in the source domains of {table.manifest.root}: "
+                f"the generator's BatchNorm needs at least two"
+            )
         self.config, self.table, self.encoder, self.seed = config, table, encoder, seed
         self.train_rows, self.val_rows = train_rows, val_rows
         self.epochs = config.epochs

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from spg_dist.clip.fingerprint import weights_digest
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.home import resolve
@@ -23,9 +24,7 @@ def soft_prompt_training(
     assert spec.seed is not None
     table = experiment.table
     train, val = table.rows(domains, {"train"}), table.rows(domains, {"val"})
-    first = initial_prompt(
-        experiment.tower, experiment.clip.tokenizer, config.initial_text, config.n_ctx, spec.seed
-    )
+    first = initial_prompt(experiment.tower, experiment.clip.tokenizer, config.initial_text, config.n_ctx, spec.seed)
     training = SoftPromptTraining(
         config=config,
         table=table,
@@ -47,12 +46,17 @@ def prompt_label_training(experiment: Experiment, spec: RunSpec) -> tuple[SoftPr
 
 
 def source_labels(experiment: Experiment, target: str, seed: int) -> tuple[Tensor, list[str]]:
-    """Prompt labels (K, P, W) of the sources, NaN for the target, and what identifies each."""
+    """Prompt labels (K, P, W) of the sources, NaN for the target, and what identifies each.
+
+    Raises:
+        ValueError: a published label is missing, unreadable, of another width than the text tower or unlike the others.
+    """
     sources = sorted(experiment.sources(target))
     found = {k: _label(experiment, experiment.manifest.domains[k], seed) for k in sources}
-    shapes = {tuple(label.shape) for label, _ in found.values()}
-    assert len(shapes) == 1, f"prompt labels of {len(shapes)} shapes"
-    labels_KPW = torch.full((len(experiment.manifest.domains), *shapes.pop()), float("nan"))
+    shapes = {experiment.manifest.domains[k]: tuple(label.shape) for k, (label, _) in found.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"prompt labels have different shapes: {shapes}; expected labels of one training")
+    labels_KPW = torch.full((len(experiment.manifest.domains), *shapes.popitem()[1]), float("nan"))
     for k, (label, _) in found.items():
         labels_KPW[k] = label
     return labels_KPW, [identity for _, identity in found.values()]
@@ -62,7 +66,7 @@ def _label(experiment: Experiment, domain: str, seed: int) -> tuple[Tensor, str]
     if experiment.config.prompt_labels:
         label = read_published_label(resolve(experiment.config.prompt_labels), domain, experiment.manifest.domains)
         _check_shape(label, experiment, domain)
-        return label, f"published {label.sum().item()!r}"
+        return label, f"published {weights_digest({'prompt': label})}"
     path = experiment.folder.artifact(RunSpec("prompt-label", domain, seed))
     run = read_trained(path)
     return run.weights["prompt"], run.identity
@@ -76,23 +80,29 @@ def read_published_label(folder: Path, domain: str, domains: tuple[str, ...]) ->
     """
     letter = domain[0].lower()
     if sum(name[0].lower() == letter for name in domains) > 1:
-        raise ValueError(f"domains {', '.join(domains)} share first letters: published label files cannot tell them apart")
+        raise ValueError(
+            f"domains {', '.join(domains)} share first letters: published label files cannot tell them apart"
+        )
     found = sorted(folder.glob(f"*_{letter}.pt")) if folder.is_dir() else []
     if len(found) != 1:
         what = "no folder" if not folder.is_dir() else f"{len(found)} files *_{letter}.pt"
-        raise ValueError(f"prompt_labels: {what} at {folder}; expected one file for domain {domain!r}, e.g. PACS_CoOp_{letter}.pt")
+        raise ValueError(
+            f"prompt_labels: {what} at {folder}; expected one file for domain {domain!r}, e.g. PACS_CoOp_{letter}.pt"
+        )
     try:
         label = torch.load(found[0], map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load has no single error type for a file that is no checkpoint
         raise ValueError(f"cannot read the prompt label {found[0]}: {str(error).splitlines()[0]}") from error
     if not isinstance(label, Tensor) or label.ndim != 2:
         raise ValueError(f"{found[0]} holds no prompt: expected one tensor (context tokens, text width)")
+    if not bool(torch.isfinite(label).all()):
+        raise ValueError(f"the prompt label {found[0]} has values that are not finite: the file is damaged")
     return label.float().contiguous()
 
 
 def _check_shape(label: Tensor, experiment: Experiment, domain: str) -> None:
     if label.shape[1] != experiment.tower.width:
         raise ValueError(
-            f"the prompt label of {domain} has width {label.shape[1]}, but the text tower of {experiment.clip.name} has "
-            f"{experiment.tower.width}: take labels made with this model, or train stage 1 with prompt_labels=''"
+            f"the prompt label of {domain} has width {label.shape[1]}, but the text tower of {experiment.clip.name} "
+            f"has {experiment.tower.width}: take labels made with this model, or train stage 1: prompt_labels=''"
         )

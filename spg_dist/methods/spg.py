@@ -38,7 +38,8 @@ def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[Generator
 def load_generator(experiment: Experiment, spec: RunSpec) -> Generator:
     """The trained generator of a run, in eval mode on the experiment's device."""
     weights = read_trained(experiment.folder.artifact(spec)).weights
-    n_ctx = weights[max((n for n in weights if n.endswith(".bias")), key=_layer_number)].numel() // experiment.tower.width
+    last_bias = max((name for name in weights if name.endswith(".bias")), key=_layer_number)
+    n_ctx = weights[last_bias].numel() // experiment.tower.width
     generator = build_generator(experiment.config.stage2, experiment.clip.feature_width, n_ctx, experiment.tower.width)
     generator.load_state_dict(weights)
     return generator.to(experiment.table.device).eval()

@@ -41,3 +41,7 @@ class SoftPromptConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate is {self.learning_rate}, expected more than 0, e.g. 2e-3")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}, expected a number from 0 to below 1, e.g. 0.9")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay is {self.weight_decay}, expected 0 or more, e.g. 1e-4")

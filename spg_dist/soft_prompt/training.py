@@ -20,7 +20,7 @@ from spg_dist.training.seeds import numpy_random
 
 
 class SoftPromptTraining:
-    """Cross-entropy of softmax(exp(logit_scale) · x · g([v, class])ᵀ) over the prompt v alone (SPG section 3.2, equation 3).
+    """Cross-entropy of softmax(exp(logit_scale) · x · g([v, class])) over the prompt v alone (SPG section 3.2, eq. 3).
 
     Arguments:
         initial_PW: the first prompt.
@@ -55,7 +55,9 @@ class SoftPromptTraining:
         random = numpy_random(self.seed, "soft prompt", epoch)
         losses = []
         for rows in shuffled_batches(self.train_rows, self.config.batch_size, random):
-            losses.append(self.step(self.table.training_features(rows, epoch), self.table.label_N[torch.from_numpy(rows)]))
+            losses.append(
+                self.step(self.table.training_features(rows, epoch), self.table.label_N[torch.from_numpy(rows)])
+            )
         return {"loss": float(torch.stack(losses).mean()), "learning_rate": self.rates[epoch]}
 
     def step(self, x_BD: Tensor, label_B: Tensor) -> Tensor:
@@ -75,10 +77,11 @@ class SoftPromptTraining:
         return {"prompt": self.prompt_PW}
 
     def state(self) -> dict[str, Tensor]:
-        moments = self.optimizer.state[self.prompt_PW]
-        return {"prompt": self.prompt_PW, "momentum": moments["momentum_buffer"]}
+        buffer = self.optimizer.state[self.prompt_PW].get("momentum_buffer")
+        return {"prompt": self.prompt_PW} | ({} if buffer is None else {"momentum": buffer})  # momentum=0 has no buffer
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         with torch.no_grad():
             self.prompt_PW.copy_(state["prompt"])
-        self.optimizer.state[self.prompt_PW]["momentum_buffer"] = state["momentum"].to(self.prompt_PW.device)
+        if "momentum" in state:
+            self.optimizer.state[self.prompt_PW]["momentum_buffer"] = state["momentum"].to(self.prompt_PW.device)

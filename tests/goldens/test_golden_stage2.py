@@ -1,7 +1,7 @@
 """The adversarial step equals the published implementation's over 20 steps (records g2).
 
-Every record of the form `g2_full_*.npz` that lies beside the others is replayed: its learning rate, clip limits (none named:
-clipping off) and dropout (by its name) are read from the record.
+Every record of the form `g2_full_*.npz` that lies beside the others is replayed: its learning rate, clip limits (none
+named: clipping off) and dropout (by its name) are read from the record.
 """
 
 from __future__ import annotations
