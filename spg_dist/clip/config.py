@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Activation = Literal["auto", "gelu", "quick_gelu"]
+
 
 @dataclass
 class ClipConfig:
@@ -17,7 +19,7 @@ class ClipConfig:
     """Weights: `embedded` (for `tiny-rn`), an open_clip tag such as `openai`, a local file (safetensors, state dict,
     OpenAI TorchScript archive), or `random` for untrained weights, whose results say so."""
 
-    activation: Literal["auto", "gelu", "quick_gelu"] = "auto"
+    activation: Activation = "auto"
     """Activation of the MLPs. `auto` takes the one that belongs to the weights; another value must agree with them."""
 
     device: str = "auto"

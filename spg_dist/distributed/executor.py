@@ -62,10 +62,20 @@ class RayExecutor:
                 if not running:
                     return
                 (done,), running = ray.wait(running, num_returns=1)
-                yield ray.get(done)
+                yield _result(done)
         finally:
             for left in running:
                 ray.cancel(left, force=True)
+
+
+def _result(done: ray.ObjectRef[Any]) -> Any:
+    """A task's result. What the user can mend is raised as it was in the worker, without Ray's account of where."""
+    try:
+        return ray.get(done)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ValueError | OSError):
+            raise error.cause from None
+        raise
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,6 @@ from spg_dist.experiment.runs import RunSpec
 from spg_dist.experiment.training import epochs_of, train_run
 from spg_dist.progress import Display
 from spg_dist.progress.curves import CurveWriter
-from spg_dist.training import TrainingDiverged
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig  # isort: skip - after session has set Ray's environment
 from ray.train.torch import TorchTrainer  # isort: skip
@@ -44,6 +43,10 @@ class RunFailed:
     reason: str
 
 
+class RunsFailed(ValueError):
+    """Runs that ended with an error of their own; the message has each one's."""
+
+
 def train_on_workers(
     builder: ExperimentBuilder,
     specs: list[RunSpec],
@@ -56,7 +59,7 @@ def train_on_workers(
     """Train all runs in one `fit()`.
 
     Raises:
-        TrainingDiverged: some runs diverged; the others are finished.
+        RunsFailed: some runs diverged or could not write their files; the others are finished.
     """
     events = Queue(actor_options={"num_cpus": 0})
     listener = Listener(events, builder, display)
@@ -81,7 +84,7 @@ def train_on_workers(
         trainer.fit()
     events.shutdown()
     if listener.failed:
-        raise TrainingDiverged("; ".join(failure.reason for failure in listener.failed))
+        raise RunsFailed("; ".join(failure.reason for failure in listener.failed))
 
 
 def _train_in_worker(config: dict[str, Any]) -> None:
@@ -98,7 +101,7 @@ def _train_in_worker(config: dict[str, Any]) -> None:
 
         try:
             train_run(experiment, spec, report)
-        except ValueError as error:  # the user's to mend: no restart would help, and the other runs can go on
+        except (ValueError, OSError) as error:  # the user's to mend: no restart would help, and other runs can go on
             events.put(RunFailed(spec, str(error)))
     ray.train.report({"runs": len(mine)})
 
@@ -111,6 +114,7 @@ class Listener:
         self.curves = CurveWriter(builder.folder)
         self.failed: list[RunFailed] = []
         self._seen: set[tuple[RunSpec, int]] = set()
+        self._error: BaseException | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="training events", daemon=True)
 
@@ -122,8 +126,16 @@ class Listener:
         self._stop.set()
         self._thread.join()
         self.curves.__exit__(None, None, None)
+        if self._error is not None:
+            raise self._error
 
     def _listen(self) -> None:
+        try:
+            self._take_all()
+        except BaseException as error:  # raised again by the driver's own thread
+            self._error = error
+
+    def _take_all(self) -> None:
         while True:
             stopping = self._stop.is_set()
             try:

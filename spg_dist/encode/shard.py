@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from cache import FeatureCache, FeatureKey, StoreName
-from spg_dist.clip.config import ClipConfig
-from spg_dist.clip.load import Clip, load_clip
+from spg_dist.clip.config import Activation, ClipConfig
+from spg_dist.clip.load import Clip, load_clip, pick_device
 from spg_dist.encode.config import EncodeConfig
 from spg_dist.encode.encoder import ImageEncoder
 from spg_dist.encode.transform import ImageTransform
@@ -52,10 +52,14 @@ class ShardReport:
     write_seconds: float
 
 
+def loaded_clip(config: ClipConfig, device: str | None = None) -> Clip:
+    """The configured CLIP on a device (default: the configured one). A process loads it once, whatever it encodes."""
+    return _loaded_clip(config.model, config.pretrained, config.activation, str(pick_device(device or config.device)))
+
+
 @lru_cache(maxsize=1)
-def loaded_clip(model: str, pretrained: str, activation: str, device: str) -> Clip:
-    """A worker process loads its CLIP once, whatever the number of shards it encodes."""
-    return load_clip(ClipConfig(model, pretrained, activation, device))  # type: ignore[arg-type]
+def _loaded_clip(model: str, pretrained: str, activation: Activation, device: str) -> Clip:
+    return load_clip(ClipConfig(model, pretrained, activation, device))
 
 
 def encode_shard(task: ShardTask) -> ShardReport:
@@ -66,7 +70,7 @@ def encode_shard(task: ShardTask) -> ShardReport:
     todo = [i for i, digest in enumerate(task.digests) if digest in missing]
     if not todo:
         return ShardReport(0, len(task.digests), {}, 0.0, 0.0, 0.0)
-    clip = loaded_clip(task.clip.model, task.clip.pretrained, task.clip.activation, task.clip.device)
+    clip = loaded_clip(task.clip)
     encoder = ImageEncoder(clip, ImageTransform(clip.preprocess, task.key.view), task.encode.batch_size)
     digests = [task.digests[i] for i in todo]
     done = encoder([Path(task.paths[i]) for i in todo], digests)

@@ -35,9 +35,8 @@ class ExperimentBuilder:
 
     def build(self, device: str | None = None) -> Experiment:
         """Load CLIP and open the features, on `device` or the configured one."""
-        clip = self.config.clip
-        loaded = loaded_clip(clip.model, clip.pretrained, clip.activation, device or clip.device)
-        return Experiment(self.config, self.manifest, loaded, self.views, self.folder)
+        clip = loaded_clip(self.config.clip, device)
+        return Experiment(self.config, self.manifest, clip, self.views, self.folder)
 
 
 class Experiment:

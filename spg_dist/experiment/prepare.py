@@ -40,7 +40,7 @@ def load_images(config: Config, display: Display) -> Manifest:
 def load_frozen_clip(config: Config, display: Display) -> Clip:
     """The configured CLIP, which the driver needs for the cache's key and the final pictures: on the CPU there."""
     torch.set_num_threads(config.execution.cpus_per_worker)
-    clip = loaded_clip(config.clip.model, config.clip.pretrained, config.clip.activation, "cpu")
+    clip = loaded_clip(config.clip, "cpu")
     note = "  RANDOM WEIGHTS: figures mean nothing beyond this program's own test" if clip.random_weights else ""
     display.say(f"CLIP: {clip.name}, features of width {clip.feature_width}{note}")
     return clip

@@ -62,12 +62,12 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
         target=target,
         method=_shown_method(experiment.config, run.spec.method),
         seed=run.spec.seed,
-        backbone=experiment.config.clip.model,
+        backbone=experiment.config.clip.model + (" (random weights)" if experiment.clip.random_weights else ""),
         accuracy=run.accuracy,
         n=run.n,
         seconds=run.seconds + run.train_seconds,
         val_accuracy=run.val_accuracy,
-        note="random weights" if experiment.clip.random_weights else "",
+        note="",
     )
 
 
@@ -90,10 +90,10 @@ def _facts(experiment: Experiment, summary: EncodeSummary) -> dict[str, str]:
         "weights": experiment.clip.name,
         "views": views,
         "noise": "one draw per test image",
-        "prompt labels": labels,
-        "images": f"{len(manifest.images)} used, {len(summary.set_aside)} set aside",
-        "encoded in this job": f"{summary.encoded} features, {summary.reused} reused from the cache",
-        "splits": manifest.splits_source,
+        "Prompt labels": labels,
+        "Images": f"{len(manifest.images)} used, {len(summary.set_aside)} set aside",
+        "Encoded in this job": f"{summary.encoded} features, {summary.reused} reused from the cache",
+        "Splits": manifest.splits_source,
     }
 
 

@@ -1,4 +1,4 @@
-"""A job that is killed in every phase ends, once it is submitted again, with the results of one that was never disturbed."""
+"""A job that is killed in every phase and submitted again ends with the results of one that was never disturbed."""
 
 from __future__ import annotations
 
