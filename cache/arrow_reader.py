@@ -101,7 +101,8 @@ class ArrowReader:
 
     def take(self, rows: npt.ArrayLike) -> Values:
         numbers = np.asarray(rows, dtype=np.int64)
-        if numbers.size and not 0 <= int(numbers.min()) <= int(numbers.max()) < self._row_count():
+        # As unsigned, a negative number is a huge one: one pass checks both ends.
+        if numbers.size and int(numbers.view(np.uint64).max()) >= self._row_count():
             raise IndexError(f"row numbers {numbers.min()}..{numbers.max()}; this reader has {self._row_count()} rows")
         if not self._all_verified:
             self._verify(numbers[~self._verified[numbers]])

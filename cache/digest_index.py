@@ -19,6 +19,7 @@ import pyarrow as pa
 from blake3 import blake3
 from xxhash import xxh3_128_hexdigest
 
+from cache.errors import CacheError
 from cache.folder import folder_at
 
 SEGMENT_FILES = 20_000
@@ -158,7 +159,13 @@ class DigestIndex:
             self._load()
         data = _segment_bytes(self._known.items() if merge else fresh.items())
         name = xxh3_128_hexdigest(memoryview(data)) + ".arrow"
-        self._folder.write(name, data)
+        try:
+            self._folder.write(name, data)
+        except (
+            CacheError
+        ) as error:  # a cache that one may only read, or a full disk: the digests are right all the same
+            _log.warning("file digests are not remembered for the next start: %s", error)
+            return
         self._segments.add(name)
         for replaced in old if merge else []:
             if replaced != name:

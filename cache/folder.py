@@ -86,7 +86,7 @@ class LocalFolder:
 
     def _entries(self) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(self.path) as entries:
+            with _readable(self.where), os.scandir(self.path) as entries:
                 return list(entries)
         except FileNotFoundError:
             return []
@@ -98,13 +98,15 @@ class LocalFolder:
             return None
 
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        with _readable(f"{self.where}/{name}"):
+            return (self.path / name).read_bytes()
 
     def map(self, name: str) -> Bytes:
-        if (self.path / name).stat().st_size == 0:
-            return np.empty(0, dtype=np.uint8)
-        # A plain array over the map: memmap's own indexing costs several times as much for small batches.
-        return np.memmap(self.path / name, dtype=np.uint8, mode="r").view(np.ndarray)
+        with _readable(f"{self.where}/{name}"):
+            if (self.path / name).stat().st_size == 0:
+                return np.empty(0, dtype=np.uint8)
+            # A plain array over the map: memmap's own indexing costs several times as much for small batches.
+            return np.memmap(self.path / name, dtype=np.uint8, mode="r").view(np.ndarray)
 
     def write(self, name: str, data: Any) -> None:
         with self.unfinished(name) as unfinished, unfinished.path.open("wb") as file:
@@ -153,18 +155,20 @@ class RemoteFolder:
         return sorted(info.base_name for info in self._infos() if info.type == fs.FileType.Directory)
 
     def _infos(self) -> list[Any]:
-        return list(self._filesystem.get_file_info(fs.FileSelector(self._prefix, allow_not_found=True)))
+        with _readable(self.where):
+            return list(self._filesystem.get_file_info(fs.FileSelector(self._prefix, allow_not_found=True)))
 
     def size_bytes(self, name: str) -> int | None:
-        info = self._filesystem.get_file_info(self._path(name))
+        with _readable(f"{self.where}/{name}"):
+            info = self._filesystem.get_file_info(self._path(name))
         return int(info.size) if info.type == fs.FileType.File else None
 
     def read(self, name: str) -> bytes:
-        with self._filesystem.open_input_file(self._path(name)) as file:
+        with _readable(f"{self.where}/{name}"), self._filesystem.open_input_file(self._path(name)) as file:
             return bytes(file.read())
 
     def map(self, name: str) -> Bytes:
-        with self._filesystem.open_input_file(self._path(name)) as file:
+        with _readable(f"{self.where}/{name}"), self._filesystem.open_input_file(self._path(name)) as file:
             return np.frombuffer(file.read_buffer(), dtype=np.uint8)
 
     def write(self, name: str, data: Any) -> None:
@@ -199,6 +203,17 @@ def folder_at(root: str | os.PathLike[str]) -> LocalFolder | RemoteFolder:
     if isinstance(filesystem, fs.LocalFileSystem):
         return LocalFolder(Path(prefix))
     return RemoteFolder(filesystem, prefix, scheme)
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Lets FileNotFoundError through, which callers expect, and turns what a person must mend into a CacheError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CacheError(f"cannot read {where}: {error.strerror or error}") from error
 
 
 def sync(path: Path) -> None:

@@ -92,11 +92,11 @@ class LmdbFile:
         return opened
 
     def _open(self) -> Any:
-        writable = os.access(self.path, os.W_OK) if self.path.exists() else True
+        data = self.path / "data.mdb"
+        writable = all(_may_write(path) for path in (self.path, data) if path.exists())
         if writable:
             make_durable_folder(self.path)
-        size = self.path / "data.mdb"
-        map_bytes = max(FIRST_MAP_BYTES, size.stat().st_size) if size.exists() else FIRST_MAP_BYTES
+        map_bytes = max(FIRST_MAP_BYTES, data.stat().st_size) if data.exists() else FIRST_MAP_BYTES
         # Where nobody may write, no lock file can be made either; without writers none is needed.
         return lmdb.open(
             str(self.path),
@@ -121,6 +121,10 @@ class LmdbFile:
                 f"LMDB store {self.path}: {error}. What was committed before is safe; check free space and "
                 f"permissions, or run `{self.mend}`"
             ) from error
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _close_before_fork() -> None:
