@@ -13,7 +13,7 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.factory import get_model_config
-from open_clip.pretrained import list_pretrained_tags_by_model
+from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 from torch import nn
 
 from spg_dist.clip.config import ClipConfig
@@ -78,6 +78,7 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     model_config = _model_config(config.model)
     weights = find_weights(config)
     quick_gelu = _activation(config, model_config, weights)
+    _fetch(config, weights)
     where = pick_device(device or config.device)
     with torch.random.fork_rng(devices=[]), _quiet_open_clip():
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
@@ -152,6 +153,20 @@ def _quiet_open_clip() -> Iterator[None]:
         root.setLevel(level)
 
 
+def _fetch(config: ClipConfig, weights: Weights) -> None:
+    """Bring a tag's weights to open_clip's local store, so that a missing network is not taken for another fault."""
+    tag = get_pretrained_cfg(config.model.replace("/", "-"), weights.source) if weights.source else None
+    if not tag:
+        return
+    try:
+        download_pretrained(tag)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"cannot fetch {weights.note} of {config.model}: {_first_line(error)}. Check the network, or download the "
+            f"weights elsewhere and give their path as clip.pretrained"
+        ) from error
+
+
 def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module:
     kept = ("mean", "std", "interpolation", "resize_mode", "fill_color")
     try:
@@ -164,12 +179,7 @@ def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module
             force_preprocess_cfg={name: weights.preprocess[name] for name in kept if name in weights.preprocess},
             pretrained_text=weights.source is not None,
         )
-    except OSError as error:
-        raise ValueError(
-            f"cannot fetch {weights.note} of {config.model}: {_first_line(error)}. Check the network, or download the "
-            f"weights elsewhere and give their path as clip.pretrained"
-        ) from error
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, KeyError, AttributeError) as error:  # by the first difference it meets
         tags = ", ".join(list_pretrained_tags_by_model(config.model.replace("/", "-")))
         raise ValueError(
             f"weights {weights.source} do not load into {config.model}: {_first_line(error)} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +92,7 @@ def _local_file(path: Path) -> Weights:
         raise _unreadable(path, error) from error
     _check_state_dict(path, state)
     if all(mark in state for mark in OPENAI_MARKS):
-        return Weights(str(_store_openai(path, state)), True, f"OpenAI state dict {path.name}", preprocess)
+        return Weights(str(_convert_openai_state(path, state)), True, f"OpenAI state dict {path.name}", preprocess)
     return Weights(str(path), quick_gelu, f"file {path.name}", preprocess)
 
 
@@ -127,28 +128,53 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _convert_openai_archive(path: Path) -> Path:
+    target, digest = _converted(path)
+    if not target.exists():
+        _store_openai(target, digest, _archived_state(path))
+    return target
+
+
+def _archived_state(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict of an OpenAI TorchScript archive. Loading one runs none of its code."""
     try:
-        state = torch.jit.load(str(path), map_location="cpu").state_dict()
-    except RuntimeError as error:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch itself does not compare the checksums of tensors
+        if damaged:
+            raise zipfile.BadZipFile(f"its part {damaged} is damaged")
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # torch.jit is deprecated, but OpenAI's files stay as they are
+            state: dict[str, torch.Tensor] = torch.jit.load(str(path), map_location="cpu").state_dict()
+    except (RuntimeError, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from error
     missing = [mark for mark in OPENAI_MARKS if mark not in state]
     if missing:
         raise ValueError(
             f"{path} is a TorchScript archive, but not one of OpenAI's CLIP (it lacks {', '.join(missing)})"
         )
-    return _store_openai(path, state)
+    return state
 
 
-def _store_openai(path: Path, state: dict[str, torch.Tensor]) -> Path:
-    """The weights of an OpenAI file as safetensors, marked QuickGELU; converted once, known by the file's SHA-256."""
+def _convert_openai_state(path: Path, state: dict[str, torch.Tensor]) -> Path:
+    target, digest = _converted(path)
+    if not target.exists():
+        _store_openai(target, digest, state)
+    return target
+
+
+def _converted(path: Path) -> tuple[Path, str]:
+    """Where the safetensors of an OpenAI file lie, which is known by its SHA-256."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     _check_published_digest(path, digest)
-    target = home() / "weights" / f"{path.stem}-{digest[:16]}.safetensors"
-    if not target.exists():
-        tensors = {name: tensor.clone().contiguous() for name, tensor in state.items() if name not in OPENAI_MARKS}
-        save_durably(target, tensors, {"quick_gelu": "true", "source_sha256": digest})
-    return target
+    return home() / "weights" / f"{path.stem}-{digest[:16]}.safetensors", digest
+
+
+def _store_openai(target: Path, digest: str, state: dict[str, torch.Tensor]) -> None:
+    """Weights without the three marks, which open_clip does not know; the file says that they are QuickGELU."""
+    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items() if name not in OPENAI_MARKS}
+    save_durably(target, tensors, {"quick_gelu": "true", "source_sha256": digest})
 
 
 def _check_published_digest(path: Path, digest: str) -> None:
