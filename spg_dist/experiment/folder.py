@@ -48,6 +48,11 @@ class RunFolder:
         return self.root / "config.yaml"
 
     @property
+    def classes(self) -> Path:
+        """Class names in label order, a line each: a trained generator is used without its data set."""
+        return self.root / "classes.txt"
+
+    @property
     def results(self) -> Path:
         return self.root / "results.csv"
 

@@ -17,6 +17,7 @@ from spg_dist.experiment.runs import RunSpec, target_domains
 from spg_dist.experiment.training import unfinished
 from spg_dist.home import home
 from spg_dist.progress import Display, Stopwatch
+from spg_dist.training.files import write_text
 
 
 def load_images(config: Config, display: Display) -> Manifest:
@@ -65,6 +66,7 @@ def encode(
     for path, reason in list(summary.set_aside.items())[:10]:
         display.say(f"set aside: {path}: {reason}")
     _check_labels_fit(Experiment(config, usable, clip, views, folder))
+    write_text(folder.classes, "\n".join(usable.class_names) + "\n")
     return ExperimentBuilder(config, usable, views, folder), summary
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from spg_dist.clip.load import Clip
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
+from spg_dist.gan.config import GanConfig
 from spg_dist.gan.networks import Generator
 from spg_dist.gan.training import GeneratorTraining, build_generator
 from spg_dist.methods.prompt_label import source_labels
@@ -37,12 +41,18 @@ def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[Generator
 
 def load_generator(experiment: Experiment, spec: RunSpec) -> Generator:
     """The trained generator of a run, in eval mode on the experiment's device."""
-    weights = read_trained(experiment.folder.artifact(spec)).weights
+    path = experiment.folder.artifact(spec)
+    return read_generator(path, experiment.config.stage2, experiment.clip, experiment.tower.width)
+
+
+def read_generator(path: Path, config: GanConfig, clip: Clip, text_width: int) -> Generator:
+    """A trained generator from its file, in eval mode on CLIP's device."""
+    weights = read_trained(path).weights
     last_bias = max((name for name in weights if name.endswith(".bias")), key=_layer_number)
-    n_ctx = weights[last_bias].numel() // experiment.tower.width
-    generator = build_generator(experiment.config.stage2, experiment.clip.feature_width, n_ctx, experiment.tower.width)
+    n_ctx = weights[last_bias].numel() // text_width
+    generator = build_generator(config, clip.feature_width, n_ctx, text_width)
     generator.load_state_dict(weights)
-    return generator.to(experiment.table.device).eval()
+    return generator.to(clip.device).eval()
 
 
 def _layer_number(name: str) -> int:
