@@ -75,8 +75,9 @@ def fault_of_config_file(given: str, presets: Iterable[str]) -> str | None:
         return f"--config {given} is not valid YAML: {' '.join(str(error).split())}"
     except OSError as error:
         return f"--config {given} cannot be read: {error.strerror}"
-    if content is not None and not isinstance(content, dict):
-        return f"--config {given} holds a {type(content).__name__}, expected fields, e.g. stage2: {{epochs: 20}}"
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        return f"--config {given} holds {found}, expected fields, e.g. stage2: {{epochs: 20}}"
     return None
 
 
