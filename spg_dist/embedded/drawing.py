@@ -30,8 +30,18 @@ def draw(class_name: str, domain: str, seed: int, index: int) -> Image.Image:
     Raises:
         ValueError: an unknown class or domain.
     """
+    scene, rng = numbered_scene(class_name, domain, seed, index)
+    return RENDERERS[domain](scene, rng)
+
+
+def numbered_scene(class_name: str, domain: str, seed: int, index: int) -> tuple[Scene, np.random.Generator]:
+    """The scene of `draw`'s image, and the random numbers that its style goes on with.
+
+    Raises:
+        ValueError: an unknown class or domain.
+    """
     for kind, name, known in (("domain", domain, RENDERERS), ("class", class_name, DRAWERS)):
         if name not in known:
             raise ValueError(f"nothing is known to draw the {kind} {name!r}: expected one of {', '.join(known)}")
     rng = np.random.default_rng([seed, zlib.crc32(domain.encode()), zlib.crc32(class_name.encode()), index])
-    return RENDERERS[domain](compose(class_name, rng), rng)
+    return compose(class_name, rng), rng

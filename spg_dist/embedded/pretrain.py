@@ -4,6 +4,11 @@
     python -m spg_dist.embedded.pretrain --steps 5 --images 200         quick test, into runs/pretrain
     python -m spg_dist.embedded.pretrain --check                        zero-shot table of the shipped weights
 
+The first takes 6 minutes on one core of a 2-core machine (3 on both cores when idle). The shipped weights then answer
+"a photo of a {class}." rightly for 66.6 % of art, 66.9 % of cartoon, 90.9 % of photo and 56.9 % of sketch (40 images per
+class and domain, chance 12.5 %); the losses on the way are in tiny-rn-training.csv. Another machine or number of threads
+rounds differently and ends a few percent away.
+
 The weights are those of the last step; nothing is selected by accuracy, and no image of the data set (seed 1) is seen.
 """
 
@@ -23,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import normalize
 
-from spg_dist.embedded.captions import all_captions
+from spg_dist.embedded.captions import caption_words
 from spg_dist.embedded.export import TrainingLog, export
 from spg_dist.embedded.pretraining_data import PRETRAINING_SEED, Drawings, captioned_batch, draw_all
 from spg_dist.embedded.tiny_clip import TINY_CLIP_NAME, tiny_clip_files
@@ -40,8 +45,8 @@ DATASET_SEED = 1
 class PretrainSettings:
     """How long and on how much to train; see the command line's help."""
 
-    steps: int = 1500
-    images: int = 9600
+    steps: int = 700
+    images: int = 3200
     batch: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -63,7 +68,7 @@ def train(settings: PretrainSettings, output: Path) -> list[float]:
     model, preprocess = _fresh_model()
     began = time.monotonic()
     drawings = draw_all(settings.images, settings.seed)
-    print(f"drew {len(drawings.names)} images in {time.monotonic() - began:.0f} s", flush=True)
+    print(f"drew {len(drawings.subjects)} images in {time.monotonic() - began:.0f} s", flush=True)
     optimizer, scheduler = _optimizer(model, settings)
     log, losses = TrainingLog(output / f"{TINY_CLIP_NAME}-training.csv"), []
     began = time.monotonic()
@@ -139,7 +144,7 @@ def contrastive_loss(features_BD: Tensor, texts_UD: Tensor, positions_B: Tensor,
 
 
 def _used_tokens() -> set[int]:
-    tokens_NL = open_clip.get_tokenizer(TINY_CLIP_NAME)(all_captions(DRAWN_CLASSES))
+    tokens_NL = open_clip.get_tokenizer(TINY_CLIP_NAME)(caption_words(DRAWN_CLASSES))
     return {int(token) for token in tokens_NL.unique()}
 
 

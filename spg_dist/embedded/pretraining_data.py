@@ -9,36 +9,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spg_dist.embedded.captions import sample_caption
-from spg_dist.embedded.drawing import draw
+from spg_dist.embedded.captions import Subject, sample_caption, subject_of
+from spg_dist.embedded.drawing import draw, numbered_scene
 from spg_dist.embedded.scene import IMAGE_PIXELS
 from spg_dist.embedded.vocabulary import DRAWN_CLASSES
 
 PRETRAINING_SEED = 90_210
 """Of the drawings to learn from. The data set's default is 1: no image of it is learnt from."""
 
-STYLE_SHARES: dict[str, float] = {"photo": 0.70, "art": 0.15, "cartoon": 0.12, "sketch": 0.03}
+STYLE_SHARES: dict[str, float] = {"photo": 0.62, "art": 0.15, "cartoon": 0.13, "sketch": 0.10}
 """Poor in some styles, as the web is: that leaves something for prompts to gain."""
 
 
 @dataclass(frozen=True)
 class Drawings:
-    """`images` is uint8 (N, 3, IMAGE_PIXELS, IMAGE_PIXELS); `names` has each image's class name and domain."""
+    """`images` is uint8 (N, 3, IMAGE_PIXELS, IMAGE_PIXELS); `subjects` has what can be said about each."""
 
     images: Tensor
-    names: list[tuple[str, str]]
+    subjects: list[Subject]
 
 
 def draw_all(images: int, seed: int = PRETRAINING_SEED) -> Drawings:
     """Draw the pre-training mix: every class equally often, domains by STYLE_SHARES (rounded up per class)."""
     stack: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
-    names: list[tuple[str, str]] = []
+    subjects: list[Subject] = []
     for domain, share in STYLE_SHARES.items():
         for class_name in DRAWN_CLASSES:
             for index in range(-int(-images * share // len(DRAWN_CLASSES))):
                 stack.append(np.asarray(draw(class_name, domain, seed, index)).transpose(2, 0, 1))
-                names.append((class_name, domain))
-    return Drawings(torch.from_numpy(np.stack(stack)), names)
+                subjects.append(subject_of(class_name, domain, numbered_scene(class_name, domain, seed, index)[0]))
+    return Drawings(torch.from_numpy(np.stack(stack)), subjects)
 
 
 def captioned_batch(
@@ -50,8 +50,8 @@ def captioned_batch(
         images (B, 3, H, W) in [0, 1], cropped and mirrored at random; the U captions in it, each once; and for each
         image the position of its caption (B,). Two images with one caption are two positives of it, not negatives.
     """
-    chosen = rng.choice(len(drawings.names), size=min(size, len(drawings.names)), replace=False)
-    captions = [sample_caption(*drawings.names[int(i)], rng) for i in chosen]
+    chosen = rng.choice(len(drawings.subjects), size=min(size, len(drawings.subjects)), replace=False)
+    captions = [sample_caption(drawings.subjects[int(i)], rng) for i in chosen]
     unique = sorted(set(captions))
     positions_B = torch.tensor([unique.index(caption) for caption in captions])
     halves = [_crop(half, image_pixels, rng) for half in drawings.images[torch.from_numpy(chosen)].chunk(2)]

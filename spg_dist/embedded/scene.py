@@ -32,6 +32,7 @@ class Scene:
         colours: RGB 0-255 of each role.
         sky, ground: RGB of the upper and lower background.
         horizon: height of the line between them (pixels from the top).
+        object_pixels: half the object's width.
     """
 
     clutter: tuple[Part, ...]
@@ -40,6 +41,7 @@ class Scene:
     sky: Colour
     ground: Colour
     horizon: float
+    object_pixels: float
 
 
 def compose(class_name: str, rng: np.random.Generator) -> Scene:
@@ -62,6 +64,7 @@ def compose(class_name: str, rng: np.random.Generator) -> Scene:
         sky=_colour(rng.random(), rng.uniform(0.1, 0.45), rng.uniform(0.65, 0.95)),
         ground=_colour(rng.random(), rng.uniform(0.2, 0.5), rng.uniform(0.35, 0.7)),
         horizon=CANVAS_PIXELS * rng.uniform(0.45, 0.8),
+        object_pixels=scale,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from spg_dist.embedded import DRAWN_CLASSES, DRAWN_DOMAINS, TINY_CLIP_NAME, tiny_clip_files
-from spg_dist.embedded.captions import all_captions, sample_caption
+from spg_dist.embedded.captions import Subject, caption_words, colour_word, sample_caption
 from spg_dist.embedded.pretrain import PretrainSettings, contrastive_loss, main, train
 from spg_dist.embedded.pretraining_data import STYLE_SHARES, captioned_batch, draw_all
 from spg_dist.embedded.zero_shot import load_tiny_clip, zero_shot_accuracy
@@ -52,7 +53,7 @@ def test_the_transform_beside_the_weights_is_the_one_open_clip_takes_without_it(
 def test_only_tokens_of_captions_have_rows_in_the_shipped_table() -> None:
     table_VW = load_file(tiny_clip_files()[1])["token_embedding.weight"].float()
     open_clip.add_model_config(tiny_clip_files()[0])
-    used = open_clip.get_tokenizer(TINY_CLIP_NAME)(all_captions(DRAWN_CLASSES)).unique()
+    used = open_clip.get_tokenizer(TINY_CLIP_NAME)(caption_words(DRAWN_CLASSES)).unique()
     assert (table_VW[used].norm(dim=1) > 0).all()
     assert int((table_VW.norm(dim=1) > 0).sum()) == len(used) < 200
 
@@ -62,27 +63,34 @@ def test_absent_weights_are_named_with_the_command_that_makes_them(tmp_path: Pat
         load_tiny_clip(tiny_clip_files()[0], tmp_path / "none.safetensors")
 
 
-def test_captions_name_the_class_and_are_all_listed() -> None:
-    rng, known = np.random.default_rng(0), set(all_captions(DRAWN_CLASSES))
-    for domain in DRAWN_DOMAINS:
-        captions = [sample_caption("cat", domain, rng) for _ in range(50)]
-        assert all("cat" in caption for caption in captions) and set(captions) <= known
+@pytest.mark.parametrize("domain", DRAWN_DOMAINS)
+def test_captions_name_the_class_in_words_that_keep_their_rows(domain: str) -> None:
+    rng = np.random.default_rng(0)
+    known = {word for caption in caption_words(DRAWN_CLASSES) for word in caption.rstrip(".").split()}
+    captions = [sample_caption(Subject("cat", domain, "pink", "small"), rng) for _ in range(200)]
+    assert all("cat" in caption for caption in captions)
+    assert any("pink" in caption for caption in captions) and any("small" in caption for caption in captions)
+    assert {word for caption in captions for word in caption.rstrip(".").split()} <= known
+
+
+def test_colours_are_named_by_their_hue() -> None:
+    seen = {(250, 10, 10): "red", (240, 230, 20): "yellow", (20, 200, 30): "green", (20, 40, 240): "blue"}
+    for colour, word in seen.items():
+        assert colour_word(colour) == word
 
 
 def test_the_mix_is_poor_in_some_styles_and_even_in_classes() -> None:
     assert set(STYLE_SHARES) == set(DRAWN_DOMAINS) and math.isclose(sum(STYLE_SHARES.values()), 1)
     drawings = draw_all(images=200, seed=4)
-    counts = {
-        (name, domain): drawings.names.count((name, domain)) for name in DRAWN_CLASSES for domain in DRAWN_DOMAINS
-    }
-    assert {counts[name, "photo"] for name in DRAWN_CLASSES} == {18}
-    assert {counts[name, "sketch"] for name in DRAWN_CLASSES} == {1}
-    assert drawings.images.shape == (len(drawings.names), 3, 96, 96)
+    counts = Counter((subject.class_name, subject.domain) for subject in drawings.subjects)
+    assert {counts[name, "photo"] for name in DRAWN_CLASSES} == {16}
+    assert {counts[name, "sketch"] for name in DRAWN_CLASSES} == {3}
+    assert drawings.images.shape == (len(drawings.subjects), 3, 96, 96)
 
 
 def test_a_batch_names_each_caption_once() -> None:
     images_BCHW, captions, positions_B = captioned_batch(draw_all(40, seed=4), 32, 64, np.random.default_rng(0))
-    assert images_BCHW.shape == (32, 3, 64, 64) and 0 <= float(images_BCHW.min()) and float(images_BCHW.max()) <= 1
+    assert images_BCHW.shape == (32, 3, 64, 64) and 0 <= images_BCHW.min() <= images_BCHW.max() <= 1
     assert len(set(captions)) == len(captions) and set(positions_B.tolist()) == set(range(len(captions)))
 
 
