@@ -20,7 +20,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing half-written is left.
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = {name: _own_memory(tensor) for name, tensor in tensors.items()}
     save_durably(path, plain, {"spg-dist": json.dumps(record), "blake3": _digest(plain)})
 
 
@@ -45,6 +45,12 @@ def save_durably(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _own_memory(tensor: Tensor) -> Tensor:
+    """On the CPU and no view of a larger tensor: safetensors refuses tensors that overlap in memory."""
+    plain = tensor.detach().cpu().contiguous()
+    return plain if plain.untyped_storage().nbytes() == plain.nbytes else plain.clone()
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -74,8 +74,7 @@ class TrainingDiverged(ValueError):
 
 def read_trained(path: Path) -> TrainedRun:
     """A finished run from its file. Raises ValueError if it is damaged."""
-    weights, record = read_tensors(path)
-    return TrainedRun(weights=weights, **record)
+    return _stored_run(path, *read_tensors(path))
 
 
 def train(
@@ -109,7 +108,7 @@ def train(
     for epoch in range(len(run.history), trainable.epochs):
         metrics = trainable.train_epoch(epoch)
         _check_finite(metrics, epoch)
-        metrics["val_accuracy"] = trainable.val_accuracy()
+        metrics["val_accuracy"] = _checked_accuracy(trainable.val_accuracy(), epoch)
         run.history.append(metrics)
         if metrics["val_accuracy"] > run.val_accuracy:
             run.val_accuracy, run.best_epoch = metrics["val_accuracy"], epoch
@@ -140,14 +139,26 @@ def _resume(trainable: Trainable, identity: str, path: Path) -> TrainedRun | Non
     if not path.exists():
         return None
     tensors, record = read_tensors(path)
-    if record["identity"] != identity:
+    if record.get("identity") != identity:
         return None
     trainable.load_state({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
     best = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}
-    return TrainedRun(weights=best, **record)
+    return _stored_run(path, best, record)
+
+
+def _stored_run(path: Path, weights: dict[str, Tensor], record: dict[str, Any]) -> TrainedRun:
+    if record.keys() != TrainedRun("").record().keys():
+        raise ValueError(f"{path} is not a training run of this version: delete it and run the same command again")
+    return TrainedRun(weights=weights, **record)
 
 
 def _check_finite(metrics: Metrics, epoch: int) -> None:
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise TrainingDiverged(f"{name} is {value} in epoch {epoch}: training diverged. Lower the learning rate")
+
+
+def _checked_accuracy(percent: float, epoch: int) -> float:
+    if not math.isfinite(percent):
+        raise ValueError(f"val_accuracy is {percent} in epoch {epoch}: there are no validation images to select by")
+    return percent

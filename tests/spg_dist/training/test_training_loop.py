@@ -1,0 +1,162 @@
+"""Training goes on where it stopped, keeps the best epoch, and never takes another run's file for its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spg_dist.training import Metrics, Trainable, TrainedRun, TrainingDiverged, read_trained, train
+from spg_dist.training.files import read_tensors, write_tensors
+
+Build = Callable[[], Trainable]
+
+EPOCHS = 4  # of each trainable in conftest.py
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class Seen:
+    """What was reported; stops the run after an epoch, if asked to."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.epochs: list[int] = []
+        self.metrics: list[Metrics] = []
+        self.stop_after = stop_after
+
+    def __call__(self, epoch: int, metrics: Metrics) -> None:
+        self.epochs.append(epoch)
+        self.metrics.append(metrics)
+        if epoch == self.stop_after:
+            raise Killed
+
+
+def run(trainable: Any, folder: Path, seen: Seen | None = None, identity: str = "a", seconds: float = 0) -> TrainedRun:
+    return train(trainable, identity, folder / "run.safetensors", folder / "run.ckpt", seen or Seen(), seconds)
+
+
+def assert_same(one: TrainedRun, other: TrainedRun) -> None:
+    assert one.history == other.history
+    assert (one.best_epoch, one.val_accuracy) == (other.best_epoch, other.val_accuracy)
+    assert one.weights.keys() == other.weights.keys()
+    for name, tensor in one.weights.items():
+        assert torch.equal(tensor, other.weights[name]), name
+
+
+@pytest.mark.parametrize("last_epoch", [0, EPOCHS - 2])
+def test_a_resumed_run_is_bit_identical_to_an_undisturbed_one(build: Build, tmp_path: Path, last_epoch: int) -> None:
+    undisturbed = run(build(), tmp_path / "undisturbed")
+    with pytest.raises(Killed):
+        run(build(), tmp_path / "killed", Seen(stop_after=last_epoch))
+    seen = Seen()
+    resumed = run(build(), tmp_path / "killed", seen)
+    assert_same(resumed, undisturbed)
+    assert seen.epochs == list(range(EPOCHS)), "former epochs are reported again, so that curves are whole"
+    assert seen.metrics == undisturbed.history
+    assert_same(read_trained(tmp_path / "killed" / "run.safetensors"), undisturbed)
+
+
+def test_a_run_may_be_killed_again_and_again(build: Build, tmp_path: Path) -> None:
+    undisturbed = run(build(), tmp_path / "undisturbed")
+    for last_epoch in range(EPOCHS - 1):
+        with pytest.raises(Killed):
+            run(build(), tmp_path / "killed", Seen(stop_after=last_epoch))
+    assert_same(run(build(), tmp_path / "killed"), undisturbed)
+
+
+def test_a_finished_run_is_not_trained_again(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    first = run(scripted([1, 2, 3]), tmp_path)
+    assert not (tmp_path / "run.ckpt").exists()
+    untouched, seen = scripted([1, 2, 3]), Seen()
+    assert_same(run(untouched, tmp_path, seen), first)
+    assert seen.epochs == [0, 1, 2]
+    assert untouched.weights()["seen"] == 0
+
+
+def test_checkpoints_are_written_no_oftener_than_asked(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(scripted([1, 2, 3]), tmp_path, Seen(stop_after=1), seconds=3600)
+    assert not (tmp_path / "run.ckpt").exists()
+    with pytest.raises(Killed):
+        run(scripted([1, 2, 3]), tmp_path, Seen(stop_after=1), seconds=0)
+    assert len(read_tensors(tmp_path / "run.ckpt")[1]["history"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best"), [([50, 70, 70, 60], 1), ([0, 0, 0], 0), ([10, 20, 30], 2), ([90, 10], 0)]
+)
+def test_the_first_of_the_best_epochs_is_kept(
+    scripted: Callable[..., Any], tmp_path: Path, accuracies: list[float], best: int
+) -> None:
+    done = run(scripted(accuracies), tmp_path)
+    assert (done.best_epoch, done.val_accuracy) == (best, accuracies[best])
+    assert done.weights["seen"] == best + 1
+    assert [metrics["val_accuracy"] for metrics in done.history] == accuracies
+
+
+def test_the_best_epoch_survives_a_kill_after_it(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    accuracies = [10.0, 90.0, 20.0, 90.0, 30.0]
+    with pytest.raises(Killed):
+        run(scripted(accuracies), tmp_path, Seen(stop_after=2))
+    done = run(scripted(accuracies), tmp_path)
+    assert (done.best_epoch, done.weights["seen"]) == (1, 2)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_ends_the_run_by_name(
+    scripted: Callable[..., Any], tmp_path: Path, loss: float
+) -> None:
+    with pytest.raises(TrainingDiverged, match=rf"loss is {loss} in epoch 1: .*Lower the learning rate"):
+        run(scripted([1, 2, 3], [0.5, loss, 0.5]), tmp_path)
+    assert not (tmp_path / "run.safetensors").exists()
+    assert len(read_tensors(tmp_path / "run.ckpt")[1]["history"]) == 1, "the diverged state is not kept"
+
+
+def test_an_accuracy_of_no_images_is_never_selected(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    """A mean over nothing is NaN, which no epoch could beat: the run would end without weights."""
+    with pytest.raises(ValueError, match=r"val_accuracy is nan in epoch 0: .*no validation images"):
+        run(scripted([math.nan, 50]), tmp_path)
+
+
+def test_a_file_of_other_settings_is_trained_anew(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    run(scripted([1, 2]), tmp_path, identity="lr=1")
+    done = run(scripted([3, 4, 5]), tmp_path, identity="lr=2")
+    assert (done.identity, done.val_accuracy) == ("lr=2", 5)
+    assert read_trained(tmp_path / "run.safetensors").identity == "lr=2"
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(scripted([9, 9, 9]), tmp_path, Seen(stop_after=1), identity="lr=1")
+    done = run(scripted([3, 4, 5]), tmp_path, identity="lr=2")
+    assert [metrics["val_accuracy"] for metrics in done.history] == [3, 4, 5]
+    assert not (tmp_path / "run.ckpt").exists()
+
+
+@pytest.mark.parametrize("name", ["run.safetensors", "run.ckpt"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "flipped"])
+def test_a_damaged_file_is_named_with_its_cure(build_toy: Build, tmp_path: Path, name: str, damage: str) -> None:
+    with pytest.raises(Killed):
+        run(build_toy(), tmp_path, Seen(stop_after=EPOCHS - 2))
+    if name == "run.safetensors":
+        run(build_toy(), tmp_path)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[-1] ^= 1
+    broken = {"cut": content[:-5], "empty": b"", "garbage": b"not a safetensors file", "flipped": content}[damage]
+    (tmp_path / name).write_bytes(broken)
+    with pytest.raises(ValueError, match=rf"{tmp_path}/{name} is damaged .*: delete it and run the same command again"):
+        run(build_toy(), tmp_path)
+    (tmp_path / name).unlink()
+    assert_same(run(build_toy(), tmp_path), run(build_toy(), tmp_path / "undisturbed"))
+
+
+def test_a_file_of_another_kind_or_version_is_named(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    write_tensors(tmp_path / "run.safetensors", {"a": torch.zeros(1)}, {"identity": "a", "from_the_future": 1})
+    with pytest.raises(ValueError, match=r"run\.safetensors .*not a training run of this version.*delete it"):
+        run(scripted([1]), tmp_path)
