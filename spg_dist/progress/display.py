@@ -7,6 +7,7 @@ from types import TracebackType
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar that moves
 
@@ -19,15 +20,15 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(soft_wrap=True, highlight=False)
+        self.console = console or Console(soft_wrap=True, highlight=False, emoji=False)
         self.live = self.console.is_terminal
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # names of domains are no markup
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
         )
         self._bars = Progress(*columns, console=self.console, disable=not self.live)
         self._task = self._bars.add_task("", total=0, detail="", visible=False)
@@ -53,7 +54,8 @@ class Display:
     def phase(self, title: str) -> None:
         """A heading: what the job does now."""
         self._bars.update(self._task, visible=False)
-        self.console.print(f"\n[bold]{title}[/bold]" if self.live else f"\n== {title}")
+        heading = Text(f"\n{title}", style="bold") if self.live else Text(f"\n== {title}")
+        self.console.print(heading)
 
     def reading_files(self, files: int) -> None:
         self._reset("digesting files", files)
