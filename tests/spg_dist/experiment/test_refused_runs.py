@@ -1,0 +1,85 @@
+"""What cannot be run is refused with one message that names the cause and the cure, before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from experiment_material import DOMAINS, arguments, draw_images, run
+from filelock import FileLock
+
+from spg_dist.experiment.folder import RunFolder
+
+
+def refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one message on stderr of a run that ends with status 1."""
+    with pytest.raises(SystemExit) as caught:
+        run(given)
+    assert caught.value.code == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert len(errors) == 1 and errors[0].startswith("error: "), errors
+    return errors[0]
+
+
+def test_one_domain_is_too_few(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = draw_images(tmp_path / "one", domains=("photo",))
+    message = refused(arguments(root, home, "name=one-domain"), capsys)
+    assert "has one domain (photo)" in message and "at least two" in message
+
+
+def test_an_unknown_target_is_named_beside_the_known(
+    images: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(arguments(images, home, "name=unknown-target", "targets=[skech]"), capsys)
+    assert "'skech'" in message and ", ".join(DOMAINS) in message
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ("stage2.epochs=4", "stage2.epochs is 3 there and 4 here"),
+        ("data.split_seed=2", "data.split_seed is 1 there and 2 here"),
+        ("stage2.clip_norms.g_bias=1e-7", "stage2.clip_norms.g_bias is 5e-08 there and 1e-07 here"),
+        ("cache.dtype=float32", "cache.dtype is 'float16' there and 'float32' here"),
+    ],
+)
+def test_a_folder_with_another_configuration_is_refused_by_field(
+    images: Path,
+    home: Path,
+    undisturbed_folder: RunFolder,
+    capsys: pytest.CaptureFixture[str],
+    changed: str,
+    named: str,
+) -> None:
+    before = undisturbed_folder.config.read_text()
+    message = refused(arguments(images, home, "name=undisturbed", changed), capsys)
+    assert named in message and str(undisturbed_folder.root) in message and "name=" in message
+    assert undisturbed_folder.config.read_text() == before
+
+
+def test_two_jobs_cannot_write_one_folder(images: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = home / "runs" / "busy"
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        message = refused(arguments(images, home, "name=busy"), capsys)
+    assert "another job is writing to" in message and "busy" in message
+
+
+def test_a_class_name_of_too_many_tokens_stops_the_run_before_training(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_images(tmp_path / "long")
+    name = "a_boat_with_many_words_in_its_name_more_than_the_text_tower_has_room_for_by_far"
+    for domain in DOMAINS:
+        (root / domain / "boat").rename(root / domain / name)
+    message = refused(arguments(root, home, "name=long-name"), capsys)
+    assert "a boat with many words" in message and "20" in message and "tokens" in message
+    assert not list((home / "runs" / "long-name").rglob("*.safetensors"))
+
+
+def test_training_that_diverges_names_the_run_and_the_field(
+    images: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("name=diverging", "methods=[coop]", "coop.learning_rate=1e38", "coop.schedule.warmup_epochs=0")
+    message = refused(arguments(images, home, *settings), capsys)
+    assert "coop art seed 1" in message and "coop.learning_rate" in message
