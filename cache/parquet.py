@@ -15,11 +15,10 @@ from cache.feature_cache import FeatureCache
 from cache.folder import LocalFolder
 from cache.key import FeatureKey
 from cache.rows import DIGEST_TYPE, digests_to_hex, row_checksums, stored_dtype
-from cache.shard_format import arrow_batch, arrow_schema
+from cache.shard_format import KEY_METADATA, arrow_batch, arrow_schema
 from cache.stores import StoreName
 
 GROUP_ROWS = 65_536
-KEY_FIELD = b"spg-dist.feature-key"
 
 
 def export_parquet(cache: FeatureCache, path: str | os.PathLike[str]) -> int:
@@ -52,7 +51,7 @@ def import_parquet(
     """
     try:
         file = pq.ParquetFile(path)
-        key = FeatureKey.from_dict(json.loads(file.schema_arrow.metadata[KEY_FIELD]), str(path))
+        key = FeatureKey.from_dict(json.loads(file.schema_arrow.metadata[KEY_METADATA]), str(path))
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
         raise CacheError(f"{path} is no Parquet export of a feature cache: {error!r}") from None
     if file.schema_arrow.remove_metadata() != arrow_schema(key).remove_metadata():

@@ -13,7 +13,7 @@ from cache.identity import read_identity
 from cache.key import FeatureKey
 from cache.lmdb_environment import LmdbFile
 from cache.lmdb_store import KEY
-from cache.shard_format import DATA_SUFFIX
+from cache.shard_format import DATA_SUFFIX, KEY_METADATA
 
 
 def recover_key_and_store(folder: Folder, digest: str) -> tuple[FeatureKey, str]:
@@ -45,7 +45,7 @@ def _keys_in_shards(folder: Folder) -> Iterator[tuple[FeatureKey, str]]:
         if name.endswith(DATA_SUFFIX):
             try:
                 metadata = pa.ipc.open_file(pa.py_buffer(shards.map(name))).schema.metadata or {}
-                yield FeatureKey.from_dict(json.loads(metadata[b"spg-dist.feature-key"]), name), "arrow"
+                yield FeatureKey.from_dict(json.loads(metadata[KEY_METADATA]), name), "arrow"
             except (pa.ArrowInvalid, OSError, KeyError, ValueError):
                 continue  # damaged too: the next shard says the same
     if isinstance(folder, LocalFolder):

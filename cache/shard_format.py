@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,17 @@ from xxhash import xxh3_128_hexdigest
 from cache.errors import CacheError, DamagedShardError
 from cache.folder import Bytes
 from cache.key import FeatureKey
-from cache.rows import DIGEST_BYTES, DIGEST_TYPE, Digests, Values, stored_dtype
+from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES, DIGEST_TYPE, Digests, Values, stored_dtype
 from cache.sealed import seal, unseal
 
 SHARD_NAME = re.compile(r"[0-9a-f]{32}")
 DATA_SUFFIX, ENTRY_SUFFIX = ".arrow", ".json"
 
+KEY_METADATA = b"spg-dist.feature-key"
+PADDING_METADATA = b"spg-dist.padding"
+LINE_BYTES, PAGE_BYTES, LARGE_BYTES = 64, 4096, 1 << 20
+
+_BYTES_BEFORE_FEATURE = DIGEST_BYTES + CHECKSUM_BYTES  # in each row; both columns are whole multiples of 8 bytes
 _ARROW_TYPES = {"float16": pa.float16(), "float32": pa.float32(), "bfloat16": pa.uint16()}
 
 
@@ -112,13 +118,38 @@ def arrow_schema(key: FeatureKey) -> pa.Schema:
         pa.field("checksum", pa.uint64(), nullable=False),
         pa.field("feature", pa.list_(value, key.width), nullable=False),
     ]
-    return pa.schema(columns, metadata={"spg-dist.feature-key": json.dumps(key.as_dict(), sort_keys=True)})
+    return pa.schema(columns, metadata={KEY_METADATA: json.dumps(key.as_dict(), sort_keys=True)})
+
+
+def _aligned_schema(key: FeatureKey, rows: int) -> pa.Schema:
+    """The schema with blanks in its metadata that push the features to a round place in the file.
+
+    Gathering rows of 1 KiB that straddle cache lines and pages costs a third more; Arrow itself aligns to 8 bytes only.
+    """
+    large = rows * key.width * stored_dtype(key.dtype).itemsize >= LARGE_BYTES
+    blanks = -(_header_bytes(key) + rows * _BYTES_BEFORE_FEATURE) % (PAGE_BYTES if large else LINE_BYTES)
+    schema = arrow_schema(key)
+    return schema.with_metadata({**schema.metadata, PADDING_METADATA: b" " * blanks})
+
+
+@cache
+def _header_bytes(key: FeatureKey) -> int:
+    """Bytes before the first column in a file without blanks, as this pyarrow writes it."""
+    schema = arrow_schema(key)
+    schema = schema.with_metadata({**schema.metadata, PADDING_METADATA: b""})
+    one_row = np.zeros(_BYTES_BEFORE_FEATURE + key.width * 4, dtype=np.uint8)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(arrow_batch(key, one_row, one_row, one_row, 1).replace_schema_metadata(schema.metadata))
+    data = np.frombuffer(sink.getvalue(), dtype=np.uint8)
+    return entry_of(data, key, 0, name="header").digest_offset
 
 
 def write_arrow(sink: Any, key: FeatureKey, digests: Any, values: Any, checksums: Any, rows: int) -> None:
     """Write a file of one record batch to a pyarrow sink; the columns are any buffers of the right length."""
-    with pa.ipc.new_file(sink, arrow_schema(key)) as writer:
-        writer.write_batch(arrow_batch(key, digests, values, checksums, rows))
+    schema = _aligned_schema(key, rows)
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(arrow_batch(key, digests, values, checksums, rows).replace_schema_metadata(schema.metadata))
 
 
 def arrow_batch(key: FeatureKey, digests: Any, values: Any, checksums: Any, rows: int) -> pa.RecordBatch:
@@ -156,7 +187,9 @@ def entry_of(
     try:
         reader = pa.ipc.open_file(buffer)
         batches = reader.num_record_batches
-        if reader.schema != arrow_schema(key) or reader.schema.metadata != arrow_schema(key).metadata or batches != 1:
+        metadata, expected = reader.schema.metadata or {}, arrow_schema(key)
+        own = reader.schema == expected and metadata.get(KEY_METADATA) == expected.metadata[KEY_METADATA]
+        if not own or batches != 1:
             raise CacheError("the file holds another schema, another key, or not exactly one record batch")
         batch = reader.get_batch(0)
     except (pa.ArrowInvalid, OSError) as error:

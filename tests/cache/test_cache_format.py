@@ -65,6 +65,19 @@ def test_the_entrys_offsets_are_where_arrow_has_the_columns(tmp_path: Path, dtyp
         np.testing.assert_array_equal(flat.view(columns.values.dtype), columns.values.reshape(-1))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 7, 200])
+def test_the_features_begin_at_a_round_place(tmp_path: Path, dtype: str, rows: int) -> None:
+    for width, alignment in (
+        (3, 64),
+        (2000 if rows == 200 else 512, 4096 if rows == 200 and dtype == "float32" else 64),
+    ):
+        cache = FeatureCache.open(tmp_path / str(width), key_of(dtype, width))
+        cache.write_shard(digests_of(rows), np.zeros((rows, width), np.float32))
+        (path,) = (tmp_path / str(width) / cache.key.digest / "arrow").glob("*.json")
+        assert json.loads(path.read_text())["feature_offset"] % alignment == 0
+
+
 def test_the_folders_name_is_made_as_documented() -> None:
     text = json.dumps(key_of().as_dict(), sort_keys=True)
     assert blake3(text.encode()).hexdigest(16) == key_of().digest

@@ -1,0 +1,213 @@
+"""Claims about the feature cache, each a ratio measured side by side in one run.
+
+    python -m benchmarks.cache                      # all of it; needs 5 GB of disk, about two minutes on 2 cores
+    python -m benchmarks.cache --rows 100000 --quick
+
+| line | claim |
+|---|---|
+| random batches, Arrow | at least 0.9 of a numpy memmap of the same array |
+| random batches, LMDB | reported |
+| sequential read | at least 0.9 of a plain file read |
+| open | a cache of 1,000,000 rows in under 50 ms and 50 MB of resident memory |
+| write | checksum and fsync under 10 % of the encode time of ViT-B/32 on 2 cores |
+| warm start | seconds for 10,000 images that are all cached |
+
+"warm" means in the page cache: that is where a second epoch reads from. Times are medians over alternating rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Started as a file, this folder comes first on the path and this very file would be imported as `cache`.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+import numpy as np  # noqa: E402
+import numpy.typing as npt  # noqa: E402
+
+from cache import DigestIndex, FeatureCache, FeatureKey, Reader, StoreName  # noqa: E402
+
+WIDTH, BATCH_ROWS, SHARD_ROWS = 512, 512, 50_000
+KEY = FeatureKey(backbone="benchmark", transform="benchmark", dtype="float16", width=WIDTH)
+
+OPEN = """
+import sys, time
+from cache import FeatureCache, FeatureKey
+key = FeatureKey(backbone="benchmark", transform="benchmark", dtype="float16", width=512)
+resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+before, start = resident(), time.perf_counter()
+rows = len(FeatureCache.open(sys.argv[1], key).reader())
+print(rows, (time.perf_counter() - start) * 1e3, resident() - before)
+"""
+
+
+def main() -> None:
+    """Run every measurement and print one line for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large table")
+    parser.add_argument("--quick", action="store_true", help="leave out ViT-B/32, which takes a minute")
+    parser.add_argument("--folder", type=Path, default=None, help="where to work; by default the temporary folder")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        root = Path(folder)
+        reader = fill(root / "arrow", arguments.rows, "arrow")
+        matrix = np.memmap(root / "plain.bin", dtype=np.float16, mode="w+", shape=(arguments.rows, WIDTH))
+        matrix[:] = reader.matrix()
+        matrix.flush()
+        report_random("Arrow", reader, root / "plain.bin", claim=0.9)
+        report_sequential(reader, root / "plain.bin")
+        report_open(root / "arrow")
+        (root / "plain.bin").unlink()
+        report_lmdb(root, min(arguments.rows, 100_000))
+        report_warm_start(root, 10_000)
+        if not arguments.quick:
+            report_write(root)
+
+
+def fill(root: Path, rows: int, store: StoreName) -> Reader:
+    """A compacted cache of random rows, and its reader."""
+    cache, source = FeatureCache.open(root, KEY, store=store), np.random.default_rng(0)
+    for start in range(0, rows, SHARD_ROWS):
+        count = min(SHARD_ROWS, rows - start)
+        text = source.bytes(32 * count).hex()
+        values = source.integers(0, 0x7000, (count, WIDTH), dtype=np.uint16).view(np.float16)
+        cache.write_shard([text[64 * row : 64 * row + 64] for row in range(count)], values)
+    cache.compact(keep_replaced_seconds=0)
+    return cache.reader()
+
+
+def medians(*actions: Callable[[], object], rounds: int) -> list[float]:
+    """Median seconds of each action; they take turns, so that noise of the machine meets all alike."""
+    seconds = np.empty((rounds, len(actions)))
+    for turn in range(rounds):
+        for column in np.random.default_rng(turn).permutation(len(actions)):
+            start = time.perf_counter()
+            actions[column]()
+            seconds[turn, column] = time.perf_counter() - start
+    return [float(median) for median in np.median(seconds, axis=0)]
+
+
+def report_random(name: str, reader: Reader, plain: Path, claim: float | None) -> None:
+    """Batches of 512 random rows, from the cache and from a memmap of the same array."""
+    matrix: npt.NDArray[np.float16] = np.memmap(plain, dtype=np.float16, mode="r").reshape(-1, WIDTH)
+    matrix.sum(dtype=np.float32)  # into the page cache
+    for start in range(0, len(matrix), 8192):
+        reader.take(np.arange(start, min(start + 8192, len(matrix))))
+    source = np.random.default_rng(1)
+    picks = iter([source.integers(0, len(matrix), BATCH_ROWS) for _ in range(2 * 400)])
+    ours, theirs = medians(lambda: reader.take(next(picks)), lambda: matrix[next(picks)], rounds=400)
+    ratio(
+        f"random batches of {BATCH_ROWS}, {name}",
+        theirs / ours,
+        claim,
+        f"{ours * 1e3:.3f} ms, memmap {theirs * 1e3:.3f} ms",
+    )
+
+
+def report_sequential(reader: Reader, plain: Path) -> None:
+    """All rows once into one buffer, from the cache's map and by reading a plain file of the same bytes."""
+    matrix = reader.matrix(check=False)
+    buffer = np.empty((8192, WIDTH), dtype=np.float16)
+
+    def from_cache() -> None:
+        for start in range(0, len(matrix), len(buffer)):
+            part = matrix[start : start + len(buffer)]
+            buffer[: len(part)] = part
+
+    def from_file() -> None:
+        with plain.open("rb", buffering=0) as file:
+            while file.readinto(buffer.reshape(-1).view(np.uint8).data):
+                pass
+
+    ours, theirs = medians(from_cache, from_file, rounds=9)
+    gigabytes = matrix.nbytes / 1e9
+    ratio(
+        "sequential read", theirs / ours, 0.9, f"{gigabytes / ours:.1f} GB/s, plain file {gigabytes / theirs:.1f} GB/s"
+    )
+
+
+def report_open(root: Path) -> None:
+    """Opening in a fresh process."""
+    program = [sys.executable, "-c", OPEN, str(root)]
+    answers = [subprocess.run(program, capture_output=True, text=True, check=True, cwd=REPOSITORY) for _ in range(5)]
+    rows, milliseconds, megabytes = np.median([[float(x) for x in answer.stdout.split()] for answer in answers], axis=0)
+    detail = f"{rows:,.0f} rows in {milliseconds:.1f} ms, {megabytes:.1f} MB resident"
+    ratio("open, 50 ms over measured", 50 / milliseconds, 1.0, detail)
+
+
+def report_lmdb(root: Path, rows: int) -> None:
+    """The same random batches from LMDB."""
+    reader = fill(root / "lmdb", rows, "lmdb")
+    with (root / "small.bin").open("wb") as file:
+        for _, values in reader.batches(8192):
+            file.write(values.tobytes())
+    report_random(f"LMDB, {rows:,} rows", reader, root / "small.bin", claim=None)
+
+
+def report_warm_start(root: Path, images: int) -> None:
+    """What a second run does before it trains: digest all files, find nothing missing."""
+    folder = root / "images"
+    folder.mkdir()
+    paths = [folder / f"{number}.jpg" for number in range(images)]
+    for number, path in enumerate(paths):
+        path.write_bytes(number.to_bytes(4, "big") * 10_000)
+        os.utime(path, (1e9, 1e9))
+
+    def start() -> list[str]:
+        digests = [digest or "" for digest in DigestIndex(root / "index").digest_files(paths).digests]
+        return FeatureCache.open(root / "arrow", KEY).missing(digests)
+
+    begin = time.perf_counter()
+    digests = DigestIndex(root / "index").digest_files(paths).digests
+    cold = time.perf_counter() - begin
+    FeatureCache.open(root / "arrow", KEY).write_shard(
+        [digest or "" for digest in digests], np.zeros((images, WIDTH), np.float16)
+    )
+    (warm,) = medians(start, rounds=5)
+    assert not start()
+    detail = f"{images:,} images of 40 kB found cached in {warm:.2f} s; reading them takes {cold:.2f} s"
+    ratio("warm start, reading over warm", cold / warm, None, detail)
+
+
+def report_write(root: Path) -> None:
+    """Storing a shard of 256 rows durably, against encoding its images with ViT-B/32 on 2 threads."""
+    import open_clip
+    import torch
+
+    torch.set_num_threads(2)
+    model = open_clip.create_model("ViT-B-32").eval()
+    images = torch.rand(32, 3, 224, 224)
+    with torch.inference_mode():
+        model.encode_image(images)
+        (encode,) = medians(lambda: model.encode_image(images), rounds=5)
+    cache, source = FeatureCache.open(root / "write", KEY), np.random.default_rng(3)
+    values = source.standard_normal((256, WIDTH)).astype(np.float32)
+
+    def write() -> None:
+        text = source.bytes(32 * 256).hex()
+        cache.write_shard([text[64 * row : 64 * row + 64] for row in range(256)], values)
+
+    (stored,) = medians(write, rounds=30)
+    share = (stored / 256) / (encode / 32)
+    detail = f"256 rows stored in {stored * 1e3:.1f} ms, encoded in {encode * 8:.1f} s: {share:.2%}"
+    ratio("write, 10 % over measured share", 0.1 / share, 1.0, detail)
+
+
+def ratio(name: str, value: float, claim: float | None, detail: str) -> None:
+    """Print one line: the measurement, its ratio, and whether the claim holds."""
+    verdict = "reported" if claim is None else f"claim {claim:.2f}: {'holds' if value >= claim else 'FAILS'}"
+    sys.stdout.write(f"{name:<42} {value:8.2f}  {verdict:<20} {detail}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
