@@ -9,7 +9,9 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar that moves
+LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar that moves,
+LINE_SHARE = 0.02  # and in a long phase one in this share of the time it has taken
+LOG_WIDTH = 120
 
 
 class Display:
@@ -21,6 +23,8 @@ class Display:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(soft_wrap=True, highlight=False, emoji=False)
+        if console is None and not self.console.is_terminal:
+            self.console.width = LOG_WIDTH
         self.live = self.console.is_terminal
         columns = (
             SpinnerColumn(),
@@ -101,7 +105,8 @@ class Display:
         self._bars.update(self._task, advance=steps, detail=detail)
         now = time.monotonic()
         finished = self._done >= self._total
-        if self.live or (now - self._printed < LINE_SECONDS and not finished):
+        pause = max(LINE_SECONDS, LINE_SHARE * (now - self._started))
+        if self.live or (now - self._printed < pause and not finished):
             return
         self._printed = now
         left = (now - self._started) / max(self._done, 1) * (self._total - self._done)
