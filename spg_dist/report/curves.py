@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from spg_dist.report.contents import Curve
 from spg_dist.report.naming import Look, series_label, stage_label
@@ -99,6 +99,9 @@ def _dress(axes: Axes, values: Sequence[float]) -> None:
     finite = [value for value in values if math.isfinite(value)]
     if len(positive) == len(finite) and max(positive) > 100 * min(positive):
         axes.set_yscale("log")
+        # matplotlib's own labels are formulas, which an SVG whose text stays text shows as their source
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5))
         low, high = min(finite), max(finite)

@@ -179,6 +179,14 @@ def test_curves_survive_what_training_can_do_to_them(finished: ReportInput, tmp_
     assert sum(tag == "figure" for tag, _ in page.elements) == 2
 
 
+def test_a_loss_over_many_decades_has_plain_numbers_on_its_axis(finished: ReportInput, tmp_path: Path) -> None:
+    falling = Curve("stage2", "photo", 1, {"d_loss": [10.0 / 10**epoch for epoch in range(5)]})
+    write_report(tmp_path / "r.html", replace(finished, curves=[falling]))
+    page = (tmp_path / "r.html").read_text()
+    assert "mathdefault" not in page
+    assert ">0.001<" in page
+
+
 def test_curves_without_a_finite_value_leave_no_empty_section(finished: ReportInput, tmp_path: Path) -> None:
     curves = [Curve("spg", "photo", 1, {"g_loss": [float("nan")]}), Curve("spg", "photo", 2, {})]
     page, _ = page_of(replace(finished, curves=curves), tmp_path)
