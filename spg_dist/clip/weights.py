@@ -116,8 +116,14 @@ def _sidecar(path: Path) -> tuple[bool | None, dict[str, Any]]:
     sidecar = path.parent / "open_clip_config.json"
     if not sidecar.is_file():
         return None, {}
-    stored = json.loads(sidecar.read_text())
-    return stored.get("model_cfg", {}).get("quick_gelu", False), dict(stored.get("preprocess_cfg", {}))
+    try:
+        stored = json.loads(sidecar.read_text(encoding="utf-8"))
+        return bool(stored.get("model_cfg", {}).get("quick_gelu", False)), dict(stored.get("preprocess_cfg", {}))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{sidecar}, which tells activation and transform of {path.name}, is no open_clip configuration ({error}): "
+            f"mend it, or move the weights to a folder of their own"
+        ) from error
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -148,6 +148,15 @@ def test_activation_and_transform_travel_with_the_weights(
         load_clip(cpu(tiny_model_name(), str(trained), activation="gelu"))
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"model_cfg": 3}', '{"preprocess_cfg": 3}'])
+def test_a_broken_configuration_beside_the_weights_is_named(
+    trained: Path, tmp_path: Path, tiny_model_name: Callable[..., str], content: str
+) -> None:
+    (tmp_path / "open_clip_config.json").write_text(content)
+    with pytest.raises(ValueError, match=r"open_clip_config\.json, which tells .* of tiny\.safetensors.*mend it"):
+        load_clip(cpu(tiny_model_name(), str(trained)))
+
+
 def test_a_quickgelu_model_refuses_gelu_weights(
     tiny_clip: Callable[..., Any], tmp_path: Path, tiny_model_name: Callable[..., str]
 ) -> None:
