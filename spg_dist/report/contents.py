@@ -40,8 +40,8 @@ class Projection:
     """
 
     title: str
-    points_N2: list[tuple[float, float]]  # noqa: N815, a shape suffix
-    domain_N: list[str]  # noqa: N815, a shape suffix
+    points_N2: list[tuple[float, float]]
+    domain_N: list[str]
     target: str
     explained: tuple[float, float]
 
