@@ -34,7 +34,7 @@ def slow_oracle(rate: float, epochs: int, w: int, kind: Literal["constant", "lin
     rates = []
     for epoch in range(epochs):
         if epoch >= w:
-            rates.append(cosine.get_last_lr()[0])
+            rates.append(float(cosine.get_last_lr()[0]))
             optimizer.step()
             cosine.step()
         elif kind == "constant" or epoch == 0:
@@ -62,4 +62,4 @@ def test_the_cosine_ends_above_zero() -> None:
 def test_an_impossible_warm_up_is_refused() -> None:
     for config in ({"warmup_epochs": -1}, {"warmup_rate": -1e-5}):
         with pytest.raises(ValueError, match=r"warm-up of .* expected both to be zero or more"):
-            ScheduleConfig(**config)  # type: ignore[arg-type]
+            ScheduleConfig(**config)
