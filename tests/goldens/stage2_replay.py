@@ -38,11 +38,10 @@ class Replay:
 
 def recorded_norms(record: Record) -> ClipNorms | None:
     """The clip limits of a record, by its own names; None where it names none: it ran without clipping."""
-    if "clip_names" not in record or not len(record["clip_names"]):
+    values = record.get("clip_values", np.empty(0))
+    if not len(values) or not (values > 0).all():
         return None
-    return ClipNorms(
-        **{CLIP_FIELDS[str(n)]: float(v) for n, v in zip(record["clip_names"], record["clip_values"], strict=True)}
-    )
+    return ClipNorms(**{CLIP_FIELDS[str(n)]: float(v) for n, v in zip(record["clip_names"], values, strict=True)})
 
 
 def load(network: torch.nn.Module, record: Record, prefix: str, dtype: torch.dtype) -> None:

@@ -14,7 +14,10 @@ from jobs import full_pipeline
 from spg_dist.config import parse_config
 from spg_dist.embedded.drawing import draw
 from spg_dist.evaluation.results import ResultRow, read_results
+from spg_dist.experiment.executor import LocalExecutor
+from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images
 from spg_dist.progress import Display
 from spg_dist.training import read_trained
 
@@ -97,6 +100,15 @@ def run(given: list[str], display: Display | None = None) -> RunFolder:
         full_pipeline.main(given)
     config = parse_config(given, "test")
     return RunFolder(Path(config.runs) / config.name)
+
+
+def builder(images: Path, home: Path, name: str, *settings: str) -> ExperimentBuilder:
+    """An experiment with a folder of its own, behind the encode phase."""
+    config = parse_config([*arguments(images, home), f"name={name}", *settings], "test")
+    folder = RunFolder(Path(config.runs) / name)
+    display = Quiet()
+    manifest, clip = load_images(config, display), load_frozen_clip(config, display)
+    return encode(config, manifest, clip, folder, LocalExecutor(), display)[0]
 
 
 @dataclass(frozen=True)

@@ -7,28 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiment_material import Outcome, Quiet, arguments, draw_images, outcome, run
+from experiment_material import Outcome, arguments, builder, draw_images, outcome, run
 
-from spg_dist.config import parse_config
-from spg_dist.experiment.executor import LocalExecutor
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
-from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images
+from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.experiment.training import train_run
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.training import TrainingDiverged
 
 TARGET = "sketch"
-
-
-def builder(images: Path, home: Path, name: str, *settings: str) -> ExperimentBuilder:
-    """An experiment with a folder of its own, behind the encode phase."""
-    config = parse_config([*arguments(images, home), f"name={name}", *settings], "test")
-    folder = RunFolder(Path(config.runs) / name)
-    display = Quiet()
-    manifest, clip = load_images(config, display), load_frozen_clip(config, display)
-    return encode(config, manifest, clip, folder, LocalExecutor(), display)[0]
 
 
 def poison(experiment: Experiment, domain: str) -> Experiment:
