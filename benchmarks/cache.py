@@ -13,7 +13,7 @@
 | warm start | seconds for 10,000 images that are all cached |
 
 "warm" means in the page cache: that is where a second epoch reads from. Times are medians over alternating rounds. The
-memmap and the plain read go over the cache's own file: on a virtual machine two copies of one gigabyte differ by 30 % in
+memmap and the plain read go over the cache's own file: on a virtual machine two copies of a gigabyte differ by 30 % in
 speed, by the luck of where their pages lie, and that is not what is to be measured.
 """
 

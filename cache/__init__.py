@@ -4,8 +4,8 @@
     result = DigestIndex(root).digest_files(paths)           # .digests in order, None where .failed names the path
     cache = FeatureCache.open(root, key, store="arrow", provenance={"dataset": "pacs"})
     for digests in shards_of(cache.missing(wanted)):
-        with cache.claim(digests) as lease:                  # what nobody else is encoding now
-            cache.write_shard(lease.digests, encode(lease.digests))   # (n, width) float32 or float16
+        for mine in cache.claims(digests):                   # what nobody else is encoding, so nothing is done twice
+            cache.write_shard(mine, encode(mine))            # (n, width) float32 or float16
     cache.compact()
     reader = cache.reader()
     batch = reader.take(reader.rows(digests))                # (n, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
@@ -25,16 +26,18 @@ class OpenShards:
     def __init__(self, folder: Folder, key: FeatureKey, mend: str) -> None:
         self.folder, self.key, self.mend = folder, key, mend
         self._columns: OrderedDict[str, ShardColumns] = OrderedDict()
+        self._lock = threading.Lock()
 
     def columns(self, entry: ShardEntry) -> ShardColumns:
         """The columns of one shard. Raises DamagedShardError where its file is gone or has another size."""
-        columns = self._columns.get(entry.name)
-        if columns is None:
-            columns = self._columns[entry.name] = self._open(entry)
-            if len(self._columns) > OPEN_SHARDS:
-                self._columns.popitem(last=False)
-        self._columns.move_to_end(entry.name)
-        return columns
+        with self._lock:
+            columns = self._columns.get(entry.name)
+            if columns is None:
+                columns = self._columns[entry.name] = self._open(entry)
+                if len(self._columns) > OPEN_SHARDS:
+                    self._columns.popitem(last=False)
+            self._columns.move_to_end(entry.name)
+            return columns
 
     def _open(self, entry: ShardEntry) -> ShardColumns:
         path = f"{self.folder.where}/{entry.data_file}"
@@ -49,11 +52,15 @@ class OpenShards:
 
     def close(self) -> None:
         """Forget the maps; arrays that were handed out keep theirs."""
-        self._columns.clear()
+        with self._lock:
+            self._columns.clear()
 
 
 class ArrowReader:
-    """The Reader (see `cache.stores.Reader`) of a fixed list of shards; row numbers run through them in order."""
+    """The Reader (see `cache.stores.Reader`) of a fixed list of shards; row numbers run through them in order.
+
+    Several threads may use one reader.
+    """
 
     def __init__(self, folder: Folder, key: FeatureKey, entries: Sequence[ShardEntry], mend: str) -> None:
         self.key = key

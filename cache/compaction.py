@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from filelock import FileLock
 
 from cache.arrow_reader import ArrowReader
 from cache.errors import CacheError
 from cache.folder import Bytes, LocalFolder
 from cache.key import FeatureKey
+from cache.locks import locked
 from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES, Digests, row_checksums, stored_dtype
 from cache.shard_format import DATA_SUFFIX, ShardColumns, ShardEntry, entry_of, write_arrow
 from cache.stores import CompactInfo
@@ -40,7 +40,7 @@ def compact(store: ArrowStore, keep_replaced_seconds: float) -> CompactInfo:
         raise CacheError(f"{folder.where} is not a local folder; compact the cache locally and copy it there")
     if not folder.path.is_dir():
         return CompactInfo(0, 0, 0)
-    with FileLock(folder.path / LOCK_FILE):
+    with locked(folder.path / LOCK_FILE):
         store.refresh()
         before = store.entries()
         if len(before) > 1:

@@ -6,8 +6,6 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 
-from filelock import FileLock
-
 from cache.compaction import LOCK_FILE
 from cache.errors import CacheError
 from cache.feature_cache import make_store, mend_command
@@ -15,6 +13,7 @@ from cache.folder import LocalFolder, folder_at
 from cache.identity import IDENTITY_FILE, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
 from cache.lmdb_environment import LmdbFile
+from cache.locks import locked
 from cache.stores import STORES, StoreName
 
 BATCH_ROWS = 8192
@@ -51,7 +50,7 @@ def convert(root: str | os.PathLike[str], digest: str, store: StoreName) -> Conv
     identity = read_identity(folder)
     if identity is None:
         raise CacheError(f"{folder.where} is no cache; `spg-dist cache ls` lists those that are")
-    with FileLock(folder.path / LOCK_FILE):
+    with locked(folder.path / LOCK_FILE):
         working = LeaseBook(folder.path / LEASES_FOLDER).live()
         if working:
             raise CacheError(f"{folder.where}: {working} leases are held, so jobs are writing; convert when they ended")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -47,7 +48,8 @@ class FeatureCache:
         """Open the cache of a key, making it at first use.
 
         Args:
-            root: folder, or URI of any pyarrow filesystem (Arrow store only), that holds all caches.
+            root: folder, or URI of any pyarrow filesystem (Arrow store only), that holds all caches. From a URI a shard
+                is read into memory whole at its first use; a table larger than memory wants a local copy.
             key: what determines a feature beside the image.
             store: arrow or lmdb; must be what the cache is kept as.
             provenance: what to record about who fills it; values that JSON can hold.
@@ -94,6 +96,26 @@ class FeatureCache:
         if not isinstance(self.folder, LocalFolder):
             return Lease(tuple(self.missing(digests)), (), None)
         return LeaseBook(self.folder.path / LEASES_FOLDER).claim(digests, self.missing, ttl_seconds)
+
+    def claims(
+        self, digests: Sequence[str], ttl_seconds: float = DEFAULT_TTL_SECONDS, poll_seconds: float = 0.5
+    ) -> Iterator[tuple[str, ...]]:
+        """Yield what is yours to encode of N image digests, until none is in other hands.
+
+            for mine in cache.claims(digests):
+                cache.write_shard(mine, encode(mine))
+
+        What another process is encoding is waited for, and yielded here should that process die. Each digest is yielded
+        once at most, so an image that cannot be encoded does not come back. The lease ends with the loop's step.
+        """
+        todo = list(dict.fromkeys(digests))
+        while todo:
+            with self.claim(todo, ttl_seconds) as lease:
+                if lease.digests:
+                    yield lease.digests
+            todo = list(lease.elsewhere)
+            if not lease.digests and todo:
+                time.sleep(poll_seconds)
 
     def refresh(self) -> None:
         """See the shards that other processes wrote. `missing`, `write_shard` and `reader` do it by themselves."""

@@ -104,7 +104,10 @@ def claim_identity(folder: Folder, key: FeatureKey, store: str) -> Identity:
 
 def note_provenance(folder: Folder, provenance: Mapping[str, Any]) -> None:
     """Record once who fills the cache: data set, backbone, whatever the job knows that is JSON."""
-    text = json.dumps(dict(provenance), sort_keys=True)
+    try:
+        text = json.dumps(dict(provenance), sort_keys=True)
+    except TypeError as error:
+        raise CacheError(f"provenance {dict(provenance)!r} cannot be kept: {error}; expected values of JSON") from None
     notes, name = folder.child(PROVENANCE_FOLDER), f"{xxh3_64_hexdigest(text.encode())}.json"
     if notes.size_bytes(name) is None:
         body = {"provenance": json.loads(text), "first_used": now_text(), "versions": versions()}

@@ -18,10 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock
-
 from cache.errors import CacheError
-from cache.folder import make_durable_folder
+from cache.locks import locked
 
 LEASES_FOLDER = "leases"
 LOCK_FILE = ".lock"
@@ -73,8 +71,7 @@ class LeaseBook:
         """
         if ttl_seconds <= 0:
             raise CacheError(f"ttl_seconds is {ttl_seconds}; expected a positive time")
-        make_durable_folder(self._folder)
-        with FileLock(self._folder / LOCK_FILE):
+        with locked(self._folder / LOCK_FILE):
             held = self._held()
             todo = missing(digests)
             mine = tuple(digest for digest in todo if digest not in held)
@@ -85,7 +82,7 @@ class LeaseBook:
         """How many leases are held by living owners; expired ones are removed."""
         if not self._folder.is_dir():
             return 0
-        with FileLock(self._folder / LOCK_FILE):
+        with locked(self._folder / LOCK_FILE):
             self._held()
             return len(self._files())
 

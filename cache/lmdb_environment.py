@@ -98,7 +98,7 @@ class LmdbFile:
             make_durable_folder(self.path)
         map_bytes = max(FIRST_MAP_BYTES, data.stat().st_size) if data.exists() else FIRST_MAP_BYTES
         # Where nobody may write, no lock file can be made either; without writers none is needed.
-        return lmdb.open(
+        environment = lmdb.open(
             str(self.path),
             map_size=map_bytes,
             max_dbs=len(self.DATABASES),
@@ -106,6 +106,9 @@ class LmdbFile:
             lock=writable,
             max_readers=1024,
         )
+        if writable:
+            environment.reader_check()  # readers that were killed would keep old pages from being used again
+        return environment
 
     def _name(self) -> str:
         return str(self.path.resolve())

@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from filelock import FileLock
-
 from cache.arrow_store import publish
 from cache.compaction import LOCK_FILE
 from cache.errors import CacheError
@@ -18,6 +16,7 @@ from cache.key import FeatureKey
 from cache.leases import LEASES_FOLDER, LeaseBook
 from cache.lmdb_check import check_store
 from cache.lmdb_environment import LmdbFile
+from cache.locks import locked
 from cache.shard_format import DATA_SUFFIX, ENTRY_SUFFIX, ShardEntry, entry_of
 from cache.verification import Problem, VerifyReport, columns_that_remain, verify, whole_rows
 
@@ -75,7 +74,7 @@ def _mend(folder: LocalFolder, key: FeatureKey, store: str, found: VerifyReport,
     if store == "lmdb" and any(problem.kind == "damaged" for problem in found.problems):
         _mend_lmdb(folder.path / "lmdb", key, report)
     elif store == "arrow" and (folder.path / "arrow").is_dir():
-        with FileLock(folder.path / "arrow" / LOCK_FILE):
+        with locked(folder.path / "arrow" / LOCK_FILE):
             _mend_arrow(folder.child("arrow"), key, found, report)
 
 

@@ -94,6 +94,18 @@ def test_a_living_owner_renews_its_lease(tmp_path: Path) -> None:
         assert path.stat().st_mtime > 0
 
 
+def test_the_work_of_an_owner_who_dies_is_taken_over(tmp_path: Path) -> None:
+    digests, ready = digests_of(4), FORK.Event()
+    owner = FORK.Process(target=_claim_and_hang, args=(tmp_path, digests[:2], ready))
+    owner.start()
+    assert ready.wait(30)
+    claims = FeatureCache.open(tmp_path, key_of()).claims(digests, poll_seconds=0.01)
+    assert next(claims) == tuple(digests[2:])
+    owner.kill()
+    owner.join(30)
+    assert list(claims) == [tuple(digests[:2])], "and what cannot be encoded is not offered again"
+
+
 def test_a_torn_lease_file_belongs_to_nobody(tmp_path: Path) -> None:
     cache = FeatureCache.open(tmp_path, key_of())
     cache.claim(digests_of(1)).release()
@@ -110,19 +122,12 @@ def test_a_lease_without_time_is_refused(tmp_path: Path) -> None:
 def _fill(root: Path, store: StoreName, digests: list[str], encoded: multiprocessing.Queue[list[str]]) -> None:
     cache = FeatureCache.open(root, key_of(), store=store)
     mine: list[str] = []
-    while todo := cache.missing(digests):
-        with cache.claim(todo[:16]) as lease:
-            if lease.digests:
-                mine += lease.digests
-                time.sleep(0.002)  # encoding
-                cache.write_shard(lease.digests, rows_of(lease.digests))
-            elif len(todo) > 16:  # the front is in other hands: try further on
-                with cache.claim(todo[16:32]) as further:
-                    if further.digests:
-                        mine += further.digests
-                        cache.write_shard(further.digests, rows_of(further.digests))
-            else:
-                time.sleep(0.005)
+    for start in range(0, len(digests), 16):
+        for part in cache.claims(digests[start : start + 16], poll_seconds=0.002):
+            mine += part
+            time.sleep(0.002)  # encoding
+            cache.write_shard(part, rows_of(part))
+    assert cache.missing(digests) == [], "a job ends when all is there, whoever encoded it"
     encoded.put(mine)
 
 
