@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cache.conversion import convert
 from cache.errors import CacheError
-from cache.feature_cache import FeatureCache
+from cache.feature_cache import FeatureCache, mend_command
 from cache.folder import LocalFolder, folder_at
 from cache.identity import read_identity
 from cache.key import FeatureKey
@@ -145,9 +145,11 @@ def _verify(arguments: argparse.Namespace) -> int:
         _say(report.summary())
         for problem in report.problems:
             _say(f"  {problem.kind}: {problem.path}: {problem.detail}; {problem.rows_lost:,} rows lost")
-        if not report.sound:
-            damaged += 1
-            _say(f"  run `spg-dist cache repair {arguments.root} {name}`, then encode again")
+        damaged += not report.sound
+        if any(problem.kind != "foreign" for problem in report.problems):
+            _say(f"  run `{mend_command(arguments.root, name)}`, then encode again")
+        elif not report.sound:
+            _say("  these files are not the cache's; see whose they are and move them away")
     return int(damaged > 0)
 
 
@@ -175,7 +177,7 @@ def _open(root: str, prefix: str) -> FeatureCache:
     name = find_cache(root, prefix)
     identity = read_identity(folder_at(root).child(name))
     if identity is None:
-        raise CacheError(f"{root}/{name} has no cache.json; run `spg-dist cache repair {root} {name}`")
+        raise CacheError(f"{root}/{name} has no cache.json; run `{mend_command(root, name)}`")
     return FeatureCache(root, identity.key, "lmdb" if identity.store == "lmdb" else "arrow")
 
 

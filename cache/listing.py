@@ -50,7 +50,15 @@ class CacheSummary:
 
 def list_caches(root: str | os.PathLike[str]) -> list[CacheSummary]:
     """Every cache below a root, by digest; one that is damaged is listed with its error."""
-    return [summarize(root, name) for name in folder_at(root).folders() if CACHE_NAME.fullmatch(name)]
+    return [summarize(root, name) for name in cache_names(root)]
+
+
+def cache_names(root: str | os.PathLike[str]) -> list[str]:
+    """The digests of all caches below a root. Raises CacheError where there is no such local folder."""
+    folder = folder_at(root)
+    if isinstance(folder, LocalFolder) and not folder.path.is_dir():
+        raise CacheError(f"there is no cache root {folder.where}; give the folder that the jobs' `cache.root` names")
+    return [name for name in folder.folders() if CACHE_NAME.fullmatch(name)]
 
 
 def summarize(root: str | os.PathLike[str], digest: str) -> CacheSummary:
@@ -88,7 +96,7 @@ def summarize(root: str | os.PathLike[str], digest: str) -> CacheSummary:
 
 def find_cache(root: str | os.PathLike[str], prefix: str) -> str:
     """The digest of the one cache below a root whose digest begins so. Raises CacheError for none or several."""
-    names = [name for name in folder_at(root).folders() if CACHE_NAME.fullmatch(name)]
+    names = cache_names(root)
     found = [name for name in names if name.startswith(prefix)]
     if len(found) == 1:
         return found[0]

@@ -17,7 +17,7 @@ from cache.feature_cache import REPLACED_KEPT_SECONDS
 from cache.folder import TEMPORARY_PREFIX, LocalFolder, folder_at, sync
 from cache.identity import last_used, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
-from cache.listing import CACHE_NAME
+from cache.listing import cache_names
 from cache.lmdb_environment import LmdbFile
 
 UNFINISHED_KEPT_SECONDS = 24 * 3600.0
@@ -72,11 +72,9 @@ def collect_garbage(root: str | os.PathLike[str], keep_used_within: timedelta, *
     if keep_used_within < timedelta(0):
         raise CacheError(f"keep_used_within is {keep_used_within}; expected a time of zero or more")
     report = GcReport(dry_run)
-    for name in place.folders():
-        if CACHE_NAME.fullmatch(name):
-            _judge(place.child(name), keep_used_within, report)
-        elif name.startswith(TEMPORARY_PREFIX):  # a removal that was cut off
-            _remove(place.path / name, "left by a removal that was cut off", report)
+    for name in cache_names(root):
+        _judge(place.child(name), keep_used_within, report)
+    _leftovers(place, report)
     _leftovers(place.child("digests"), report)
     return report
 
@@ -113,7 +111,11 @@ def _leftovers(folder: LocalFolder, report: GcReport) -> None:
 def _replaced(folder: LocalFolder, store: ArrowStore, report: GcReport) -> None:
     if not folder.path.is_dir():
         return
-    store.refresh()
+    try:
+        store.refresh()
+    except CacheError as error:  # what a damaged cache still needs is not for gc to say
+        report.kept.append((folder.where, f"nothing in it was removed, it is damaged: {error}"))
+        return
     for name in remove_replaced(folder, store.entries(), REPLACED_KEPT_SECONDS, dry_run=True):
         _remove(folder.path / name, "replaced by a compaction", report)
 

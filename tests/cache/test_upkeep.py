@@ -119,6 +119,15 @@ class TestGarbageCollection:
         cache.compact(keep_replaced_seconds=0)
         assert len(list(arrow.glob("*.arrow"))) == 1 and len(cache.reader()) == 40
 
+    def test_a_damaged_cache_in_use_stays_whole_and_the_others_are_seen_to(self, tmp_path: Path) -> None:
+        cache = filled(tmp_path)
+        next((tmp_path / cache.key.digest / "arrow").glob("*.json")).write_bytes(b"")
+        old = filled(tmp_path, view="aug-1-0")
+        last_used_days_ago(old, 31)
+        report = collect_garbage(tmp_path, timedelta(days=30), dry_run=False)
+        assert [Path(removal.path).name for removal in report.removed] == [old.key.digest]
+        assert any("it is damaged" in reason for _, reason in report.kept)
+
     def test_a_negative_time_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(CacheError, match="zero or more"):
             collect_garbage(tmp_path, timedelta(days=-1), dry_run=True)
@@ -226,6 +235,20 @@ class TestCommandLine:
         assert run(command[2:]) == 0
         assert run(["verify", str(tmp_path)]) == 0
         assert run(["ls", str(tmp_path)]) == 0
+
+    def test_a_root_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
+        for argv in (["ls"], ["verify"], ["gc", "--keep-used-within", "1d"]):
+            with pytest.raises(CacheError, match="there is no cache root"):
+                run([argv[0], str(tmp_path / "nowhere"), *argv[1:]])
+
+    def test_foreign_files_are_not_said_to_need_repair(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        cache = filled(tmp_path)
+        (tmp_path / cache.key.digest / "notes.txt").write_text("mine")
+        assert run(["verify", str(tmp_path)]) == 1
+        said = capsys.readouterr().out
+        assert "foreign" in said and "move them away" in said and "cache repair" not in said
 
     def test_errors_end_with_status_2_and_one_line(self, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "cache", "info", str(tmp_path), "abc"]
