@@ -19,7 +19,7 @@ from typing import IO
 import psutil
 
 START_SECONDS = 90
-STOP_SECONDS = 15
+STOP_SECONDS = 3
 
 
 @dataclass(frozen=True)
