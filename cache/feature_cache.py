@@ -30,8 +30,11 @@ class FeatureCache:
     """
 
     def __init__(self, root: str | os.PathLike[str], key: FeatureKey, store: StoreName) -> None:
-        self.root, self.key, self.store_name = os.fspath(root), key, store
-        self.folder: Folder = folder_at(root).child(key.digest)
+        place = folder_at(root)
+        # Absolute, because a process that this object is sent to may have another current directory.
+        self.root = place.where if isinstance(place, LocalFolder) else os.fspath(root)
+        self.key, self.store_name = key, store
+        self.folder: Folder = place.child(key.digest)
         self.store = make_store(self.folder, key, store, mend_command(root, key.digest))
 
     def __reduce__(self) -> tuple[type[FeatureCache], tuple[str, FeatureKey, StoreName]]:
@@ -138,7 +141,7 @@ class FeatureCache:
 
 def mend_command(root: str | os.PathLike[str], digest: str) -> str:
     """The command that errors about damage tell people to run."""
-    return f"spg-dist cache repair {os.fspath(root).split('?')[0]} {digest}"
+    return f"spg-dist cache repair {folder_at(root).where} {digest}"
 
 
 def make_store(folder: Folder, key: FeatureKey, store: str, mend: str) -> Store:

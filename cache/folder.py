@@ -199,7 +199,9 @@ def folder_at(root: str | os.PathLike[str]) -> LocalFolder | RemoteFolder:
     try:
         filesystem, prefix = fs.FileSystem.from_uri(text)
     except (ValueError, OSError, NotImplementedError) as error:  # the last is pyarrow's, for a build without a scheme
-        raise CacheError(f"cache root {text.split('?')[0]!r} cannot be opened: {error}") from error
+        shown = re.sub(r"//[^/@]*@", "//", text.split("?")[0])  # without credentials
+        reason = str(error).replace(text, shown)
+        raise CacheError(f"cache root {shown!r} cannot be opened: {reason}") from None
     if isinstance(filesystem, fs.LocalFileSystem):
         return LocalFolder(Path(prefix))
     return RemoteFolder(filesystem, prefix, scheme)

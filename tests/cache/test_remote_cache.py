@@ -124,6 +124,8 @@ def test_a_file_uri_is_a_local_folder(tmp_path: Path) -> None:
     assert not isinstance(cache.folder, RemoteFolder)
 
 
-def test_a_uri_of_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(CacheError, match="cannot be opened"):
-        FeatureCache.open("gopher://host/caches", key_of())
+def test_a_uri_of_an_unknown_scheme_is_refused_without_telling_its_password() -> None:
+    with pytest.raises(CacheError, match="cannot be opened") as caught:
+        FeatureCache.open("gopher://me:secret@host/caches?token=hidden", key_of())
+    assert "gopher://host/caches" in str(caught.value)
+    assert "secret" not in str(caught.value) and "hidden" not in str(caught.value)

@@ -68,6 +68,18 @@ class TestStoreContract:
         assert beside.missing(digests) == []
         assert pickle.loads(pickle.dumps(writer)).missing(digests) == []  # noqa: S301 - our own bytes
 
+    def test_a_relative_root_means_the_same_place_in_another_process(
+        self, tmp_path: Path, store: StoreName, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path)
+        cache = FeatureCache.open("caches", key_of(), store=store)
+        cache.write_shard(digests_of(3), rows_of(digests_of(3)))
+        packed = pickle.dumps((cache, cache.reader()))
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        sent, reader = pickle.loads(packed)  # noqa: S301 - our own bytes
+        assert sent.missing(digests_of(3)) == [] and len(reader) == 3
+
     def test_row_numbers_hold_for_a_pickled_reader_though_others_write_on(
         self, tmp_path: Path, store: StoreName
     ) -> None:
