@@ -17,6 +17,7 @@ from torchvision.transforms import functional as F
 PLAIN = "plain"
 CROP_SCALE = (0.08, 1.0)  # random-resized-crop as in both stages of the published training
 CROP_RATIO = (3 / 4, 4 / 3)
+FLIP_SHARE = 0.5
 
 
 def view_name(seed: int, k: int) -> str:
@@ -41,8 +42,9 @@ class ImageTransform:
 
     @property
     def fingerprint(self) -> str:
-        """All that determines the pixels, but the view."""
-        return json.dumps(self.preprocess, sort_keys=True)
+        """All that determines the pixels, but the view's name; the crop's limits count where there is a crop."""
+        crop = {} if self.view == PLAIN else {"crop": {"scale": CROP_SCALE, "ratio": CROP_RATIO, "flip": FLIP_SHARE}}
+        return json.dumps(self.preprocess | crop, sort_keys=True)
 
     def __call__(self, image: Image, digest: str) -> Tensor:
         """(3, size, size) float32. `digest` of the image's bytes fixes the draw of an augmented view."""
@@ -54,7 +56,7 @@ class ImageTransform:
         bilinear = self.preprocess["interpolation"] == "bilinear"
         mode = InterpolationMode.BILINEAR if bilinear else InterpolationMode.BICUBIC
         cropped = F.resized_crop(image, top, left, height, width, self._size, mode)
-        if random.random() < 0.5:
+        if random.random() < FLIP_SHARE:
             cropped = F.hflip(cropped)
         pixels: Tensor = F.normalize(F.to_tensor(cropped), self.preprocess["mean"], self.preprocess["std"])
         return pixels

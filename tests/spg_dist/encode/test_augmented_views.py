@@ -9,6 +9,7 @@ from PIL import Image
 from small_images import picture
 
 from spg_dist.clip.load import Clip
+from spg_dist.encode import transform
 from spg_dist.encode.transform import PLAIN, ImageTransform, draw_crop, view_name
 
 DIGEST = "ab" * 32
@@ -76,3 +77,12 @@ def test_the_interpolation_reaches_plain_and_augmented_views_and_the_key(clip: C
     for view in (PLAIN, view_name(1, 0)):
         bicubic, bilinear = (ImageTransform(fields, view)(image, DIGEST) for fields in (clip.preprocess, other))
         assert not torch.equal(bicubic, bilinear)
+
+
+def test_the_crops_limits_are_part_of_an_augmented_views_key_only(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changing the constants must never mix views of two kinds in one cache."""
+    plain, view = (ImageTransform(clip.preprocess, name) for name in (PLAIN, view_name(1, 0)))
+    before = plain.fingerprint, view.fingerprint
+    monkeypatch.setattr(transform, "CROP_SCALE", (0.5, 1.0))
+    assert plain.fingerprint == before[0]
+    assert view.fingerprint != before[1]
