@@ -92,10 +92,12 @@ def _say(text: str) -> None:
 
 def _ls(arguments: argparse.Namespace) -> int:
     caches = list_caches(arguments.root)
-    lines = [("cache", "store", "rows", "shards", "size", "last used", "view", "dtype", "backbone")]
+    lines = [("cache", "store", "rows", "shards", "size", "last used", "view", "dtype", "filled by")]
     for cache in caches:
         key = cache.key
-        view, dtype, backbone = (key.view, key.dtype, key.backbone[:40]) if key else ("?", "?", f"error: {cache.error}")
+        view, dtype, filled_by = (
+            (key.view, key.dtype, _filled_by(cache)) if key else ("?", "?", f"error: {cache.error}")
+        )
         lines.append(
             (
                 cache.digest[:12],
@@ -106,7 +108,7 @@ def _ls(arguments: argparse.Namespace) -> int:
                 _time(cache),
                 view,
                 dtype,
-                backbone,
+                filled_by,
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -114,6 +116,12 @@ def _ls(arguments: argparse.Namespace) -> int:
         _say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     _say(f"{len(caches)} caches, {_size(sum(cache.bytes_on_disk for cache in caches))}")
     return int(any(cache.error for cache in caches))
+
+
+def _filled_by(cache: CacheSummary) -> str:
+    """Provenance in a phrase: the values of each distinct note, e.g. "PACS, ViT-B-16 (open_clip tag openai)"."""
+    named = [[note["provenance"].get(name, "") for name in ("dataset", "backbone")] for note in cache.provenance]
+    return "; ".join(dict.fromkeys(", ".join(filter(None, names)) for names in named))
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
+from cache.command_line import run as cache_command
 from spg_dist.data import DataConfig, check_dataset, render
 from spg_dist.data.config import DatasetName
 from spg_dist.experiment.errors import reported_errors
@@ -33,12 +34,18 @@ def check_data(root: str, dataset: DatasetName = "auto", decode: bool = False) -
 
 COMMANDS: dict[str, Any] = {
     "data": {"_help": "look at a data set before anything is encoded", "check": check_data},
+    # listed here for --help; `main` hands it to the cache, which has a command line of its own
+    "cache": {
+        "_help": "look after the feature cache: ls, info, verify, repair, compact, gc, convert, export, import",
+        "ls": cache_command,
+    },
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     with reported_errors():
-        auto_cli(
-            COMMANDS, args=list(arguments) if arguments is not None else None, prog="spg-dist", description=__doc__
-        )
+        if given[:1] == ["cache"]:
+            sys.exit(cache_command(given[1:]))
+        auto_cli(COMMANDS, args=given, prog="spg-dist", description=__doc__)

@@ -87,7 +87,9 @@ def _local_file(path: Path) -> Weights:
     if _is_torchscript(path):
         return Weights(str(_convert_openai_archive(path)), True, f"OpenAI archive {path.name}", preprocess)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of a pickle that it then refuses: the error below says so
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # torch.load has no single error type for a file that is no checkpoint
         raise _unreadable(path, error) from error
     _check_state_dict(path, state)

@@ -17,7 +17,7 @@ MethodName = Literal["zero-shot", "zero-shot-ensemble", "coop", "spg"]
 
 @dataclass
 class ExecutionConfig:
-    """Where and how the work runs; nothing here changes a result."""
+    """Where and how the work runs. Only the number of threads can change a result, in the last bits."""
 
     backend: Literal["ray", "local"] = "ray"
     """`ray` = tasks and training workers on a Ray cluster; `local` = everything in this process, for a debugger."""
@@ -30,7 +30,7 @@ class ExecutionConfig:
     one."""
 
     cpus_per_worker: int = 1
-    """CPUs of one training worker, and its torch threads."""
+    """CPUs of one training worker, and its torch threads. Trained runs are bit-identical only for the same number."""
 
     checkpoint_seconds: float = 15.0
     """At least so many seconds between two checkpoints of one run; 0 = after every epoch."""

@@ -7,7 +7,7 @@ class DatasetError(ValueError):
     """The data set's folder, split files or classes are not as expected; the message names the cure."""
 
 
-class ImageRejected(ValueError):  # noqa: N818  (a verdict on the image, not a fault of the program)
+class ImageRejected(ValueError):
     """One image file cannot be used. `reason` goes into the list of images set aside.
 
     Arguments:

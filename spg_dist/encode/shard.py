@@ -63,25 +63,24 @@ def _loaded_clip(model: str, pretrained: str, activation: Activation, device: st
 
 
 def encode_shard(task: ShardTask) -> ShardReport:
-    """Encode what is missing of a task's images and write it as one shard."""
+    """Encode what is missing of a task's images, less what another job is encoding right now, and write it."""
     torch.set_num_threads(task.encode.threads)
     cache = FeatureCache.open(task.cache_root, task.key, store=task.store, provenance=dict(task.provenance))
-    missing = set(cache.missing(task.digests))
-    todo = [i for i, digest in enumerate(task.digests) if digest in missing]
-    if not todo:
-        return ShardReport(0, len(task.digests), {}, 0.0, 0.0, 0.0)
-    clip = loaded_clip(task.clip)
-    encoder = ImageEncoder(clip, ImageTransform(clip.preprocess, task.key.view), task.encode.batch_size)
-    digests = [task.digests[i] for i in todo]
-    done = encoder([Path(task.paths[i]) for i in todo], digests)
-    began = time.perf_counter()
-    if done.kept:
-        cache.write_shard([digests[i] for i in done.kept], done.features_ND)
-    return ShardReport(
-        encoded=len(done.kept),
-        reused=len(task.digests) - len(todo),
-        rejected={digests[i]: reason for i, reason in done.rejected.items()},
-        read_seconds=done.read_seconds,
-        encode_seconds=done.encode_seconds,
-        write_seconds=time.perf_counter() - began,
-    )
+    path_of = dict(zip(task.digests, task.paths, strict=True))
+    encoded = 0
+    rejected: dict[str, str] = {}
+    read_seconds = encode_seconds = write_seconds = 0.0
+    for mine in cache.claims(task.digests):
+        clip = loaded_clip(task.clip)
+        encoder = ImageEncoder(clip, ImageTransform(clip.preprocess, task.key.view), task.encode.batch_size)
+        done = encoder([Path(path_of[digest]) for digest in mine], mine)
+        began = time.perf_counter()
+        if done.kept:
+            cache.write_shard([mine[i] for i in done.kept], done.features_ND)
+        encoded += len(done.kept)
+        rejected |= {mine[i]: reason for i, reason in done.rejected.items()}
+        read_seconds += done.read_seconds
+        encode_seconds += done.encode_seconds
+        write_seconds += time.perf_counter() - began
+    reused = len(task.digests) - encoded - len(rejected)
+    return ShardReport(encoded, reused, rejected, read_seconds, encode_seconds, write_seconds)

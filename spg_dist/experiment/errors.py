@@ -28,7 +28,10 @@ def reported_errors() -> Iterator[None]:
 
 
 def _in_words(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         where = f" while writing {error.filename}" if error.filename else ""
-        return f"the disk is full{where}: free some space, then run the same command again; finished work is kept"
+        what = (
+            "the disk is full" if error.errno == errno.ENOSPC else f"a limit on disk use was reached ({error.strerror})"
+        )
+        return f"{what}{where}: free some space, then run the same command again; finished work is kept"
     return str(error)

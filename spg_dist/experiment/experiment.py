@@ -76,6 +76,7 @@ class Experiment:
             "settings": asdict(settings),
             "views": [key.digest for key in self.views.keys],
             "text": self.clip.text_fingerprint,
+            "threads": self.config.execution.cpus_per_worker,  # the order of sums depends on it
             "classes": self.manifest.class_names,
             "images": blake3(json.dumps(images).encode()).hexdigest(),
             **more,

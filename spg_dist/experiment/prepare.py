@@ -16,6 +16,7 @@ from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, target_domains
 from spg_dist.experiment.training import unfinished
 from spg_dist.home import home
+from spg_dist.methods.prompt_label import source_labels
 from spg_dist.progress import Display, Stopwatch
 from spg_dist.training.files import write_text
 
@@ -65,7 +66,7 @@ def encode(
     display.say(summary.in_words())
     for path, reason in list(summary.set_aside.items())[:10]:
         display.say(f"set aside: {path}: {reason}")
-    _check_labels_fit(Experiment(config, usable, clip, views, folder))
+    _check_before_training(Experiment(config, usable, clip, views, folder))
     write_text(folder.classes, "\n".join(usable.class_names) + "\n")
     return ExperimentBuilder(config, usable, views, folder), summary
 
@@ -100,8 +101,15 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
         executor.train(builder, todo, display)
 
 
-def _check_labels_fit(experiment: Experiment) -> None:
-    """Tokenize all class names now: one that does not fit beside the prompt should fail before anything is trained."""
+def _check_before_training(experiment: Experiment) -> None:
+    """What would fail late fails now: class names too long beside a prompt, published labels that do not fit."""
     config = experiment.config
-    for n_ctx in {config.stage1.n_ctx, config.coop.n_ctx}:
+    lengths = {config.stage1.n_ctx} if "spg" in config.methods else set()
+    if "coop" in config.methods:
+        lengths.add(config.coop.n_ctx)
+    if config.prompt_labels and "spg" in config.methods:
+        for target in target_domains(config, experiment.manifest):
+            labels_KPW, _ = source_labels(experiment, target, config.seeds[0])
+            lengths.add(labels_KPW.shape[1])
+    for n_ctx in lengths:
         experiment.encoder(n_ctx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -90,7 +91,9 @@ def read_published_label(folder: Path, domain: str, domains: tuple[str, ...]) ->
             f"prompt_labels: {what} at {folder}; expected one file for domain {domain!r}, e.g. PACS_CoOp_{letter}.pt"
         )
     try:
-        label = torch.load(found[0], map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of a pickle that it then refuses: the error below says so
+            label = torch.load(found[0], map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load has no single error type for a file that is no checkpoint
         raise ValueError(f"cannot read the prompt label {found[0]}: {str(error).splitlines()[0]}") from error
     if not isinstance(label, Tensor) or label.ndim != 2:

@@ -121,9 +121,6 @@ def test_an_unknown_field_ends_with_status_2_and_the_nearest(
     assert not home.exists()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a run that failed before it left anything still binds its name to its settings"
-)
 def test_a_mended_command_may_keep_its_name(images: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failure(arguments(images / "absent", home), capsys)
     full_pipeline.main(arguments(images, home, "methods=[zero-shot]"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +120,37 @@ def test_data_check_shows_the_published_counts(shared_dir: Path, capsys: pytest.
     printed = capsys.readouterr().out
     for count in ("2,048", "2,344", "1,670", "3,929"):
         assert count in printed
+
+
+def test_the_cache_of_a_run_is_listed_verified_and_repaired(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(home / "feature-cache")
+    for command in (["ls", root], ["verify", root]):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["cache", *command])
+        assert stopped.value.code == 0
+    assert "drawn, tiny-rn (embedded weights)" in capsys.readouterr().out
+
+
+def test_a_damaged_cache_names_the_command_that_mends_it(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "feature-cache"
+    shutil.copytree(home / "feature-cache", damaged)
+    shard = max(damaged.rglob("*.arrow"), key=lambda path: path.stat().st_size)
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    settings = [*SETTINGS, "name=damaged", f"cache.root={damaged}"]
+
+    with pytest.raises(SystemExit):
+        full_pipeline.main(settings)
+    message = capsys.readouterr().err
+    mend = re.search(r"spg-dist (cache repair \S+ \w+)", message)
+    assert mend is not None, message
+    with pytest.raises(SystemExit):
+        cli.main(mend[1].split())
+    full_pipeline.main(settings)
+    assert "1 features encoded" in capsys.readouterr().out
 
 
 def test_a_job_runs_as_a_script_from_any_folder(home: Path, tmp_path: Path) -> None:
