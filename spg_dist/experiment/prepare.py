@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from spg_dist.clip.load import Clip
@@ -15,7 +17,7 @@ from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, target_domains
 from spg_dist.experiment.training import unfinished
-from spg_dist.home import home
+from spg_dist.home import home, resolve
 from spg_dist.methods.prompt_label import source_labels
 from spg_dist.progress import Display, Stopwatch
 from spg_dist.training.files import write_text
@@ -29,7 +31,7 @@ def load_images(config: Config, display: Display) -> Manifest:
         write_drawn_dataset(folder, data.images_per_class)
         manifest = load_manifest(data.__class__(dataset="folder", root=str(folder), name="drawn"), home() / "splits")
     else:
-        manifest = load_manifest(data, home() / "splits")
+        manifest = load_manifest(replace(data, root=str(resolve(data.root))), home() / "splits")
     target_domains(config, manifest)
     display.say(
         f"{manifest.dataset}: {len(manifest.images)} images, {len(manifest.domains)} domains "

@@ -91,9 +91,9 @@ def _facts(experiment: Experiment, summary: EncodeSummary) -> dict[str, str]:
         "views": views,
         "noise": "one draw per test image",
         "Prompt labels": labels,
-        "Images": f"{len(manifest.images)} used, {len(summary.set_aside)} set aside",
+        "Images": f"{len(manifest.images):,}",
         "Encoded in this job": f"{summary.encoded} features, {summary.reused} reused from the cache",
-        "Splits": manifest.splits_source,
+        "Splits": manifest.splits_source.replace(f"{manifest.root}/", ""),
     }
 
 

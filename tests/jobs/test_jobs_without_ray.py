@@ -65,6 +65,14 @@ def test_another_run_reuses_the_features_of_the_first(capsys: pytest.CaptureFixt
     assert "0 features encoded, 192 reused" in capsys.readouterr().out
 
 
+def test_a_relative_data_folder_is_taken_from_home_and_not_from_where_the_job_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # as a Ray job runs in a copy of the checkout
+    encode.main([*SETTINGS, "name=relative", "data.dataset=folder", "data.root=data/drawn-6"])
+    assert "0 features encoded, 192 reused" in capsys.readouterr().out
+
+
 def test_train_then_evaluate_gives_the_results_of_the_full_pipeline(home: Path) -> None:
     train.main([*SETTINGS, "name=in-steps"])
     evaluate.main([*SETTINGS, "name=in-steps"])
