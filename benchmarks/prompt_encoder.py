@@ -19,6 +19,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +77,11 @@ def trained(encoder: PromptEncoder, context_BPW: Tensor, plain: bool) -> None:
     features.square().sum().backward()
 
 
+def show(what: str, fast: float, plain: float, remark: str = "") -> None:
+    """One line: seconds an image (or prompt) on both sides, and their ratio."""
+    print(f"{what}: {plain / fast:5.1f}x  ({fast:.4f} s against {plain:.3f} s){remark}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--classes", type=int, nargs="*", default=[7, 65, 345])
@@ -94,25 +100,17 @@ def main() -> None:
         context_BPW = 0.1 * torch.randn(given.images, 4, tower.width, generator=random)
         with torch.no_grad():
             difference = (encoder(context_BPW[:2]) - F.normalize(encoder.plain(context_BPW[:2]), dim=-1)).abs().max()
-            fast, plain = ratio(lambda: encoder(context_BPW), lambda: encoder.plain(context_BPW[:1]), given.rounds)  # noqa: B023
-        fast /= given.images
-        print(
-            f"forward {classes:3d} classes: {plain / fast:5.1f}x  ({fast:.4f} s against {plain:.3f} s an image)", end=""
-        )
-        print(f"  largest difference {difference:.1e}", flush=True)
+            fast, plain = ratio(partial(encoder, context_BPW), partial(encoder.plain, context_BPW[:1]), given.rounds)
+        show(f"forward {classes:3d} classes", fast / given.images, plain, f"  largest difference {difference:.1e}")
         if classes == len(PACS):
             for prompts in (1, 12):
                 some = context_BPW[:prompts]
                 fast, plain = ratio(
-                    lambda: trained(encoder, some, plain=False),  # noqa: B023
-                    lambda: trained(encoder, some[:1], plain=True),  # noqa: B023
+                    partial(trained, encoder, some, plain=False),
+                    partial(trained, encoder, some[:1], plain=True),
                     given.rounds,
                 )
-                fast /= prompts
-                print(
-                    f"forward + backward, {prompts} prompts: {plain / fast:5.1f}x  ({fast:.4f} s against {plain:.3f} s)",
-                    flush=True,
-                )
+                show(f"forward + backward, {prompts:2d} prompts", fast / prompts, plain)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from spg_dist.home import home
+
 # Ray reads these when it is imported: a trainer asks its workers for news every 0.2 s, which takes 8 s off every fit();
 # no usage report is sent to anybody.
 DEFAULTS = {
@@ -25,7 +27,14 @@ def ray_session() -> Iterator[None]:
     """Ray for the length of a job: the cluster it was submitted to or that RAY_ADDRESS names, else a local one."""
     already = ray.is_initialized()
     if not already:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, configure_logging=False)
+        ray.init(
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=False,
+            configure_logging=False,
+            # workers run in folders of their own: relative paths must lead them where they lead this process
+            runtime_env={"env_vars": {"SPG_HOME": str(home())}},
+        )
     try:
         yield
     finally:

@@ -65,4 +65,4 @@ def test_odd_images_are_used_and_bad_ones_set_aside_in_one_run(tmp_path: Path) -
     for name in ("cut.png", "empty.jpg", "text.png"):
         assert f"set aside: cartoon/car/{name}: " in done.stdout
         assert f"cartoon/car/{name}" in (tmp_path / "runs" / "bad" / "report.html").read_text()
-    assert "3 set aside" in (tmp_path / "runs" / "bad" / "summary.md").read_text()
+    assert "Images set aside: 3" in (tmp_path / "runs" / "bad" / "summary.md").read_text()
