@@ -37,6 +37,11 @@ class FeatureCache:
         self.folder: Folder = place.child(key.digest)
         self.store = make_store(self.folder, key, store, mend_command(root, key.digest))
 
+    @property
+    def is_local(self) -> bool:
+        """True for a folder of this machine's file system, False for any other URI."""
+        return isinstance(self.folder, LocalFolder)
+
     def __reduce__(self) -> tuple[type[FeatureCache], tuple[str, FeatureKey, StoreName]]:
         return FeatureCache, (self.root, self.key, self.store_name)
 

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import os
+import socket
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 # Tests compute on tiny tensors, for which threads cost more than they give; torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from blake3 import blake3
+from moto import server as moto_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server on a free port of this machine."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {
+            "ACCESS_KEY_ID": "test",
+            "SECRET_ACCESS_KEY": "test",
+            "DEFAULT_REGION": "us-east-1",
+        }.items():
+            environment.setenv(f"AWS_{name}", value)
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+        server.start()
+        yield f"127.0.0.1:{port}"
+        server.stop()
+
+
+@pytest.fixture
+def s3_root(s3_server: str, request: pytest.FixtureRequest) -> str:
+    """The URI of an empty folder in an empty bucket."""
+    bucket = blake3(request.node.name.encode()).hexdigest(8)
+    urllib.request.urlopen(urllib.request.Request(f"http://{s3_server}/{bucket}", method="PUT")).close()
+    return f"s3://{bucket}/caches?endpoint_override={s3_server}&scheme=http"
 
 
 @pytest.fixture(scope="session")

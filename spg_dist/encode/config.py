@@ -11,7 +11,7 @@ class CacheConfig:
     """Where features are kept, and how."""
 
     root: str = "feature-cache"
-    """Folder of the cache; shared by all runs and data sets."""
+    """Folder of the cache, or a URI such as s3://bucket/folder (arrow only); shared by all runs and data sets."""
 
     store: Literal["arrow", "lmdb"] = "arrow"
     """Format of the store."""

@@ -82,7 +82,8 @@ class EncodeJob:
             ValueError: too many images cannot be read, or none of some domain's train or val split.
         """
         self.summary = EncodeSummary()
-        self.root = str(resolve(self.cache.root))
+        root = self.cache.root
+        self.root = root if "://" in root else str(resolve(root))
         self._digest_files()
         keys = [self._encode_view(PLAIN, list(self.manifest.images))]
         train = [image for image in self.manifest.images if image.split == "train"]
@@ -126,7 +127,8 @@ class EncodeJob:
                 self.summary.set_aside[image.path] = rejected[self.digest_of[image.path]]
         if missing:
             store.refresh()
-            store.compact()
+            if store.is_local:  # object stores are read shard by shard
+                store.compact()
         return key
 
     def _tasks(self, key: FeatureKey, missing: list[str], images: list[ImageRecord]) -> list[ShardTask]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from blake3 import blake3
 from cache_material import digests_of, key_of, rows_of
 
 from cache import CacheError, DamagedShardError, DigestIndex, FeatureCache
@@ -19,37 +15,7 @@ from cache.folder import RemoteFolder, folder_at
 from cache.listing import list_caches
 from cache.verification import verify
 
-moto_server = pytest.importorskip("moto.server", reason="needs moto[server], from the extra `dev`")
-
 DIGESTS = digests_of(30)
-
-
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    """The address of an S3 server on a free port of this machine."""
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in {
-            "ACCESS_KEY_ID": "test",
-            "SECRET_ACCESS_KEY": "test",
-            "DEFAULT_REGION": "us-east-1",
-        }.items():
-            environment.setenv(f"AWS_{name}", value)
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-        server.start()
-        yield f"127.0.0.1:{port}"
-        server.stop()
-
-
-@pytest.fixture
-def s3_root(s3_server: str, request: pytest.FixtureRequest) -> str:
-    """The URI of an empty folder in an empty bucket."""
-    bucket = blake3(request.node.name.encode()).hexdigest(8)
-    urllib.request.urlopen(urllib.request.Request(f"http://{s3_server}/{bucket}", method="PUT")).close()
-    return f"s3://{bucket}/caches?endpoint_override={s3_server}&scheme=http"
 
 
 def test_a_cache_on_s3_is_written_read_and_resumed(s3_root: str) -> None:
