@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := spg_dist cache tuning jobs
 
-.PHONY: demo test lint types pytest pretrain clean
+.PHONY: demo test lint types pytest bench pretrain clean
 
 demo: .venv/.installed
 	$(BIN)/python jobs/demo.py $(ARGS)
@@ -19,6 +19,12 @@ types: .venv/.installed-dev
 
 pytest: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Every claim of speed, measured here and now (about ten minutes; some need 3 GB of disk).
+bench: .venv/.installed
+	$(BIN)/python -m benchmarks.cache
+	$(BIN)/python -m benchmarks.warm_start
+	$(BIN)/python -m benchmarks.prompt_encoder
 
 # Train the embedded CLIP anew and replace the weights that are shipped.
 pretrain: .venv/.installed

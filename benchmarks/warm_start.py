@@ -1,0 +1,57 @@
+"""How long a pipeline takes to find that everything is cached: 10,000 images, the embedded CLIP.
+
+    python -m benchmarks.warm_start                     # about two minutes on 2 cores
+    python -m benchmarks.warm_start --images 1000
+
+Draws the images, encodes them once (cold), then runs the same command again (warm), each in a process of its own.
+Prints seconds from the start of `prepare` to the end of `encode`, and their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CELLS = 8 * 4  # classes times domains of the embedded data set
+
+
+def phases(home: str, images_per_class: int) -> tuple[float, str]:
+    """Seconds of both phases of one job, and what it says of the cache."""
+    settings = ["execution.backend=local", f"data.images_per_class={images_per_class}", "name=warm-start"]
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.encode", *settings],
+        cwd=REPOSITORY,
+        env={**os.environ, "SPG_HOME": home},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds = sum(
+        float(value) for value in re.findall(r"^(?:prepare|encode) took ([\d.]+) s", done.stdout, re.MULTILINE)
+    )
+    (summary,) = re.findall(r"^.*reused from the cache.*$", done.stdout, re.MULTILINE)
+    return seconds, summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000)
+    given = parser.parse_args()
+    per_class = max(4, round(given.images / CELLS))
+    with tempfile.TemporaryDirectory() as home:
+        cold, said = phases(home, per_class)
+        print(f"cold, drawing included: {cold:.1f} s ({said})", flush=True)
+        warm, said = phases(home, per_class)
+        warm = min(warm, phases(home, per_class)[0])
+        print(f"warm: {warm:.1f} s ({said})")
+        print(f"ratio: {cold / warm:.0f}x")
+
+
+if __name__ == "__main__":
+    main()
