@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from spg_dist.home import home
+from spg_dist.home import home, in_ray_job
 
 # Ray reads these when it is imported: a trainer asks its workers for news every 0.2 s, which takes 8 s off every fit();
 # no usage report is sent to anybody.
@@ -27,7 +27,10 @@ def ray_session() -> Iterator[None]:
     """Ray for the length of a job: the cluster it was submitted to or that RAY_ADDRESS names, else a local one."""
     already = ray.is_initialized()
     if not already:
+        # not Ray's own default, which also tries the last head started here, dead or alive, and waits for it
+        joined = in_ray_job() or "RAY_ADDRESS" in os.environ
         ray.init(
+            address=None if joined else "local",
             log_to_driver=False,
             logging_level=logging.ERROR,
             include_dashboard=False,

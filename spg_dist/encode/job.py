@@ -117,6 +117,7 @@ class EncodeJob:
         rejected: dict[str, str] = {}
         for report in self.run_tasks(self._tasks(key, missing, images)):
             self.summary.encoded += report.encoded
+            self.summary.reused += report.reused  # by another job, since this one looked
             self.summary.read_seconds += report.read_seconds
             self.summary.encode_seconds += report.encode_seconds
             self.summary.write_seconds += report.write_seconds
