@@ -76,7 +76,7 @@ class Config:
     """Folder of all runs (on a cluster: on storage that all nodes share)."""
 
     protocol: Literal["multi-source", "single-source", "cross-dataset"] = "multi-source"
-    """`multi-source` leaves each target out in turn; `single-source` trains on each source and tests on the other domains;
+    """`multi-source` leaves each target out in turn; `single-source` trains on each source and tests on the others;
     `cross-dataset` trains on all of `data` and tests on each of `test_data`, with its own classes."""
 
     targets: list[str] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Config:
     """Data sets that the cross-dataset protocol tests on, e.g. [{dataset: pacs, root: /data/PACS}]."""
 
     selection: Literal["source-val", "last", "oracle"] = "source-val"
-    """Which epoch of a run is kept: the best on the sources' val split, the last, or (to know the ceiling, never for tuning)
+    """Which epoch of a run is kept: the best on the sources' val split, the last, or (a ceiling, never for tuning)
     the best on the target's val split."""
 
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
@@ -139,9 +139,11 @@ class Config:
         if (self.protocol == "cross-dataset") != bool(self.test_data):
             raise ValueError(
                 f"protocol is {self.protocol} and test_data names {len(self.test_data)} data sets: "
-                f"cross-dataset, and only that, needs at least one, e.g. test_data='[{{dataset: pacs, root: /data/PACS}}]'"
+                f"cross-dataset, and only that, needs one, e.g. test_data='[{{dataset: pacs, root: /data/PACS}}]'"
             )
         if self.protocol == "cross-dataset" and self.selection == "oracle":
-            raise ValueError("selection is oracle, but across data sets the target's classes are others: use source-val or last")
+            raise ValueError(
+                "selection is oracle, but across data sets the target's classes are others: use source-val or last"
+            )
         if not self.methods or len(set(self.methods)) != len(self.methods):
             raise ValueError(f"methods is {self.methods}, expected at least one and no repetition")

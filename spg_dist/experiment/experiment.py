@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -35,6 +36,11 @@ class ExperimentBuilder:
     folder: RunFolder
     tests: tuple[tuple[Manifest, CachedViews], ...] = ()
 
+    @property
+    def test_manifests(self) -> list[Manifest]:
+        """Data sets that are only tested on (cross-dataset protocol)."""
+        return [manifest for manifest, _ in self.tests]
+
     def build(self, device: str | None = None) -> Experiment:
         """Load CLIP and open the features, on `device` or the configured one."""
         clip = loaded_clip(self.config.clip, device)
@@ -45,7 +51,15 @@ class ExperimentBuilder:
 class Experiment:
     """What methods train and test on."""
 
-    def __init__(self, config: Config, manifest: Manifest, clip: Clip, views: CachedViews, folder: RunFolder) -> None:
+    def __init__(
+        self,
+        config: Config,
+        manifest: Manifest,
+        clip: Clip,
+        views: CachedViews,
+        folder: RunFolder,
+        others: Sequence[Experiment] = (),
+    ) -> None:
         self.config, self.manifest, self.clip, self.views, self.folder = config, manifest, clip, views, folder
         self.protocol = PROTOCOLS[config.protocol]
         self.others = {other.manifest.dataset: other for other in others}
@@ -76,7 +90,7 @@ class Experiment:
         return self.table.rows(domains, {"val"}, keep_left_out)
 
     def on(self, target: str) -> Experiment:
-        """The experiment that holds a target: this one for its domains, another data set's (with its classes) by name."""
+        """The experiment that holds a target: this one for its domains, another data set's by that one's name."""
         return self.others.get(target, self)
 
     def test_rows(self, target: str) -> np.ndarray:
@@ -95,6 +109,7 @@ class Experiment:
             "settings": asdict(settings),
             "views": [key.digest for key in self.views.keys],
             "text": self.clip.text_fingerprint,
+            "selection": self.config.selection,
             "threads": self.config.execution.cpus_per_worker,  # the order of sums depends on it
             "classes": self.manifest.class_names,
             "images": blake3(json.dumps(images).encode()).hexdigest(),

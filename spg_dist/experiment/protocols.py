@@ -71,8 +71,8 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
 def _chosen(names: list[str], manifest: Manifest) -> list[str]:
     if len(manifest.domains) < 2:
         raise ValueError(
-            f"{manifest.dataset} in {manifest.root} has one domain ({manifest.domains[0]}), but testing on a domain that "
-            f"training never saw needs at least two: expected <root>/<domain>/<class>/<images>"
+            f"{manifest.dataset} in {manifest.root} has one domain ({manifest.domains[0]}), but testing on a domain "
+            f"that training never saw needs at least two: expected <root>/<domain>/<class>/<images>"
         )
     for name in names:
         manifest.domain_index(name)
