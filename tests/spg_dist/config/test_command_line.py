@@ -224,6 +224,7 @@ def test_help_explains_every_field_with_its_default(
 
 def same_value(shown: str, default: Any) -> bool:
     stored = list(default) if isinstance(default, tuple) else default
+    shown = shown.replace("- ", "-")  # lines are broken behind hyphens
     return shown == str(default) or yaml.safe_load(shown or "''") == stored or float(shown) == stored
 
 
