@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spg_dist.clip.config import ClipConfig
+from spg_dist.cocoop.config import CocoopConfig
 from spg_dist.data.config import DataConfig
+from spg_dist.dpl.config import DplConfig
 from spg_dist.encode.config import CacheConfig, EncodeConfig
 from spg_dist.gan.config import GanConfig
+from spg_dist.linear_probe.config import LinearProbeConfig
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.training import ScheduleConfig
 
-MethodName = Literal["zero-shot", "zero-shot-ensemble", "coop", "spg"]
+MethodName = Literal["zero-shot", "zero-shot-ensemble", "linear-probe", "coop", "cocoop", "dpl", "spg"]
 
 
 @dataclass
@@ -127,6 +130,15 @@ class Config:
         default_factory=lambda: SoftPromptConfig(epochs=20, schedule=ScheduleConfig(warmup_epochs=1))
     )
     """The CoOp baseline: one soft prompt learned on the pooled sources."""
+
+    linear_probe: LinearProbeConfig = field(default_factory=LinearProbeConfig)
+    """The linear probe: logistic regression on the pooled sources' features."""
+
+    cocoop: CocoopConfig = field(default_factory=CocoopConfig)
+    """The CoCoOp baseline: a soft prompt shifted for every image."""
+
+    dpl: DplConfig = field(default_factory=DplConfig)
+    """The DPL baseline: a prompt for every domain, from a batch of its images."""
 
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     """Workers, checkpoints, restarts."""

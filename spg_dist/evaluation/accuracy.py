@@ -20,13 +20,13 @@ def predict_from_text(text_CD: Tensor, x_BD: Tensor) -> Tensor:
     return (x_BD @ text_CD.T).argmax(dim=-1)
 
 
-@torch.no_grad()
 def cosines(prompt_BPW: Tensor, encoder: PromptEncoder, x_BD: Tensor) -> Tensor:
-    """x · g([v, class])ᵀ (B, C), each image having its own prompt."""
+    """x · g([v, class])ᵀ (B, C), each image having its own prompt; differentiable in the prompts."""
     pairs = zip(prompt_BPW.split(ROWS_AT_ONCE), x_BD.split(ROWS_AT_ONCE), strict=True)
     return torch.cat([torch.einsum("bcd,bd->bc", encoder(prompts), features) for prompts, features in pairs])
 
 
+@torch.no_grad()
 def predict_from_prompts(prompt_BPW: Tensor, encoder: PromptEncoder, x_BD: Tensor) -> Tensor:
     """Class (B,) with the highest cosine, each image having its own prompt: argmax over classes of x·g([v, class])."""
     return cosines(prompt_BPW, encoder, x_BD).argmax(dim=-1)

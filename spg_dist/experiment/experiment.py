@@ -95,8 +95,8 @@ class Experiment:
 
     def test_rows(self, target: str) -> np.ndarray:
         """All images of a target domain, or of this data set, less those the protocol leaves out."""
-        every = target == self.manifest.dataset and target not in self.manifest.domains
-        domains = set(range(len(self.manifest.domains))) if every else {self.manifest.domain_index(target)}
+        whole = self.config.protocol == "cross-dataset"
+        domains = set(range(len(self.manifest.domains))) if whole else {self.manifest.domain_index(target)}
         return self.table.rows(domains, keep_left_out=False)
 
     def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> str:

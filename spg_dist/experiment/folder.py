@@ -93,8 +93,8 @@ def open_run(config: Config) -> Iterator[RunFolder]:
 
 
 def _check_configuration(folder: RunFolder, config: Config) -> None:
-    began = any((folder.root / name).exists() for name in ("checkpoints", "prompt_labels", "generators", "coop"))
-    if not folder.config.exists() or not (began or folder.results.exists()):
+    began = folder.results.exists() or any(folder.root.rglob("*.safetensors"))
+    if not folder.config.exists() or not began:
         return  # nothing was trained yet: a mended command may keep its name
     stored = load_config(folder.config.read_text(), str(folder.config))
     differing = sorted(_differences(asdict(stored), asdict(config), ""))

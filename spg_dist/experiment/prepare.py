@@ -15,7 +15,7 @@ from spg_dist.encode.shard import loaded_clip
 from spg_dist.experiment.executor import Executor
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, test_runs
+from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
 from spg_dist.experiment.training import unfinished
 from spg_dist.home import home
 from spg_dist.methods.prompt_label import source_labels
@@ -30,6 +30,8 @@ def load_images(config: Config, display: Display) -> list[Manifest]:
     if len(set(names)) < len(names):
         raise ValueError(f"data sets have the names {', '.join(names)}: give each another data.name, results go by it")
     test_runs(config, manifests[0], manifests[1:])  # unknown domains are named now
+    for method in left_out_methods(config):
+        display.say(f"{method}: left out, for it knows only the classes it was trained on (protocol {config.protocol})")
     return manifests
 
 
@@ -81,7 +83,7 @@ def encode(
     for path, reason in list(summary.set_aside.items())[:10]:
         display.say(f"set aside: {path}: {reason}")
     (trained_on, views), *tests = cached
-    _check_before_training(Experiment(config, trained_on, clip, views, folder))
+    _check_before_training([Experiment(config, manifest, clip, views, folder) for manifest, views in cached])
     write_text(folder.classes, "\n".join(trained_on.class_names) + "\n")
     return ExperimentBuilder(config, trained_on, views, folder, tuple(tests)), summary
 
@@ -116,15 +118,24 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
         executor.train(builder, todo, display)
 
 
-def _check_before_training(experiment: Experiment) -> None:
-    """What would fail late fails now: class names too long beside a prompt, published labels that do not fit."""
-    config = experiment.config
-    lengths = {config.stage1.n_ctx} if "spg" in config.methods else set()
-    if "coop" in config.methods:
-        lengths.add(config.coop.n_ctx)
+def _check_before_training(experiments: list[Experiment]) -> None:
+    """What would fail late fails now: class names too long beside a prompt, published labels that do not fit.
+
+    Arguments:
+        experiments: that of the data set that is trained on, then those that are only tested on.
+    """
+    experiment, config = experiments[0], experiments[0].config
+    n_ctx_of = {
+        "spg": config.stage1.n_ctx,
+        "coop": config.coop.n_ctx,
+        "cocoop": config.cocoop.n_ctx,
+        "dpl": config.dpl.n_ctx,
+    }
+    lengths = {n_ctx for method, n_ctx in n_ctx_of.items() if method in config.methods}
     if config.prompt_labels and "spg" in config.methods:
         for where in experiment.protocol.trainings(config, experiment.manifest):
             labels_KPW, _ = source_labels(experiment, where, config.seeds[0])
             lengths.add(labels_KPW.shape[1])
-    for n_ctx in lengths:
-        experiment.encoder(n_ctx)
+    for each in experiments:
+        for n_ctx in lengths:
+            each.encoder(n_ctx)

@@ -39,7 +39,13 @@ class SingleSource:
     """Train on one domain, test on each other. `where` is the source."""
 
     def trainings(self, config: Config, manifest: Manifest) -> list[str]:
-        return _chosen(config.sources, manifest)
+        tested = [source for source in _chosen(config.sources, manifest) if self.targets(config, manifest, [], source)]
+        if not tested:
+            raise ValueError(
+                f"sources is {config.sources} and targets is {config.targets}: a single source is tested on the other "
+                f"domains, and none is left. Give a target that is no source, or leave one of the two lists empty"
+            )
+        return tested
 
     def sources(self, manifest: Manifest, where: str) -> list[str]:
         return [where]

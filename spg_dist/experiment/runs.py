@@ -11,6 +11,8 @@ from spg_dist.experiment.protocols import PROTOCOLS
 
 PROMPT_LABEL = "prompt-label"
 UNTRAINED = ("zero-shot", "zero-shot-ensemble")
+OWN_CLASSES_ONLY = ("linear-probe",)
+"""Methods without a text side: they cannot name a class that they were not trained on."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,26 @@ class TestSpec:
         return self.run.name if self.run.where == self.target else f"{self.run.name} on {self.target}"
 
 
+def left_out_methods(config: Config) -> list[str]:
+    """Configured methods that the protocol has no use for."""
+    return [method for method in config.methods if config.protocol == "cross-dataset" and method in OWN_CLASSES_ONLY]
+
+
+def methods_of(config: Config) -> list[str]:
+    """The configured methods that the protocol can test. Raises ValueError where none is left."""
+    methods: list[str] = [method for method in config.methods if method not in left_out_methods(config)]
+    if not methods:
+        raise ValueError(
+            f"methods is {list(config.methods)} and protocol cross-dataset: {config.methods[0]} knows only the classes "
+            f"it was trained on, not those of another data set. Add methods that read class names, e.g. spg"
+        )
+    return methods
+
+
 def training_runs(config: Config, manifest: Manifest, methods: Sequence[str]) -> list[RunSpec]:
     """The runs of some methods, seed by seed."""
     places = PROTOCOLS[config.protocol].trainings(config, manifest)
-    chosen = [method for method in config.methods if method in methods]
+    chosen = [method for method in methods_of(config) if method in methods]
     return [
         RunSpec(method, where, seed, config.protocol) for seed in config.seeds for method in chosen for where in places
     ]
@@ -64,7 +82,7 @@ def training_runs(config: Config, manifest: Manifest, methods: Sequence[str]) ->
 
 def stage1_runs(config: Config, manifest: Manifest) -> list[RunSpec]:
     """Prompt labels that some run needs, and the baselines: none waits for another, so one job carries them."""
-    baselines = [method for method in config.methods if method != "spg" and method not in UNTRAINED]
+    baselines = [method for method in methods_of(config) if method != "spg" and method not in UNTRAINED]
     protocol = PROTOCOLS[config.protocol]
     seen = {domain for where in protocol.trainings(config, manifest) for domain in protocol.sources(manifest, where)}
     labels = [
@@ -86,7 +104,7 @@ def test_runs(config: Config, manifest: Manifest, tests: Sequence[Manifest] = ()
     protocol = PROTOCOLS[config.protocol]
     return [
         TestSpec(RunSpec(method, where, seed, config.protocol), target)
-        for method in config.methods
+        for method in methods_of(config)
         for where in protocol.trainings(config, manifest)
         for target in protocol.targets(config, manifest, tests, where)
         for seed in ([None] if method in UNTRAINED else config.seeds)

@@ -36,7 +36,8 @@ def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[Generator
         labels_KPW=labels_KPW,
         encoder=experiment.encoder(labels_KPW.shape[1]),
         seed=spec.seed,
-        clip=spec.where not in config.clip_norms.off_for_targets,
+        # only where `where` is a target: a single source of that name is trained for other targets
+        clip=spec.protocol != "multi-source" or spec.where not in config.clip_norms.off_for_targets,
     )
     rows = np.concatenate([train, val])
     return training, experiment.identity("spg", spec.where, spec.seed, config, rows, labels=identities)
@@ -79,6 +80,7 @@ def generate_prompts(
     return prompts
 
 
+@torch.no_grad()
 def predict_with_generator(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
     """Classes (K, B) under the generated prompts: a row for each draw of the noise, or one if they are averaged."""
     test, x_BD = experiment.config.test, experiment.table.features(rows_B)
