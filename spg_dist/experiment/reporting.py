@@ -75,7 +75,7 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
         n=run.n,
         seconds=run.seconds + run.train_seconds,
         val_accuracy=run.val_accuracy,
-        note="",
+        note="oracle: selected on the target's val split" if experiment.config.selection == "oracle" else "",
         noise_std=run.noise_std,
     )
 
@@ -86,9 +86,12 @@ def _shown_method(config: Config, method: str) -> str:
 
 
 def _is_the_papers_setting(experiment: Experiment) -> bool:
+    """OpenAI's weights, a whole published data set, and the paper's rule of model selection."""
     full = {"PACS": 9000, "VLCS": 10000, "OfficeHome": 15000, "TerraIncognita": 20000, "DomainNet": 15000}
     images = full.get(experiment.manifest.dataset)
-    return experiment.clip.openai_weights and images is not None and len(experiment.manifest.images) >= images
+    selected_alike = experiment.config.selection == "source-val"
+    whole = images is not None and len(experiment.manifest.images) >= images
+    return experiment.clip.openai_weights and selected_alike and whole
 
 
 def _noise_in_words(experiment: Experiment, tested: list[TestedRun]) -> str:
