@@ -13,7 +13,7 @@ from spg_dist.data import decode_rgb
 from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import ResultRow, write_results
 from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec, stage1_runs, stage2_runs
+from spg_dist.experiment.runs import PROMPT_LABEL, UNTRAINED, RunSpec, stage1_runs, stage2_runs
 from spg_dist.experiment.testing import TestedRun, read_predictions
 from spg_dist.methods.spg import generate_prompts, load_generator
 from spg_dist.progress import Display
@@ -75,9 +75,18 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
         n=run.n,
         seconds=run.seconds + run.train_seconds,
         val_accuracy=run.val_accuracy,
-        note="oracle: selected on the target's val split" if experiment.config.selection == "oracle" else "",
+        note=_note(experiment.config, spec.method),
         noise_std=run.noise_std,
     )
+
+
+def _note(config: Config, method: str) -> str:
+    """What sets a row apart from its neighbours in the same table."""
+    notes = {
+        "oracle: selected on the target's val split": config.selection == "oracle" and method not in UNTRAINED,
+        "transductive: its prompt is a mean over the test images": method == "dpl",
+    }
+    return "; ".join(note for note, applies in notes.items() if applies)
 
 
 def _shown_method(config: Config, method: str) -> str:
@@ -96,6 +105,8 @@ def _is_the_papers_setting(experiment: Experiment) -> bool:
 
 def _noise_in_words(experiment: Experiment, tested: list[TestedRun]) -> str:
     test = experiment.config.test
+    if not any(run.spec.run.method == "spg" for run in tested):
+        return "none: no method of this run draws any"
     if test.noise == "zero":
         return "z = 0"
     if test.average:

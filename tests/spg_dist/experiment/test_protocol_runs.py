@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from experiment_material import DOMAINS, TRAINED_METHODS, Quiet, arguments, builder, draw_images, run
+from experiment_material import (
+    DOMAINS,
+    TRAINED_METHODS,
+    Interrupted,
+    Quiet,
+    StopsAt,
+    arguments,
+    builder,
+    draw_images,
+    outcome,
+    run,
+)
 
 from jobs import predict
 from spg_dist.evaluation.results import ResultRow, read_results
@@ -21,10 +32,12 @@ OTHER_DOMAINS, OTHER_CLASSES = ("cartoon", "photo"), ("cat", "fish")
 ALL_METHODS = "methods=[zero-shot,linear-probe,coop,cocoop,dpl,spg]"
 
 
+SINGLE_SOURCE = ("protocol=single-source", "sources=[photo,art]", "targets=[photo,sketch]", ALL_METHODS)
+
+
 @pytest.fixture(scope="module")
 def single_source(images: Path, home: Path) -> RunFolder:
-    settings = ("name=single", "protocol=single-source", "sources=[photo,art]", "targets=[photo,sketch]")
-    return run(arguments(images, home, *settings, ALL_METHODS))
+    return run(arguments(images, home, "name=single", *SINGLE_SOURCE))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +81,17 @@ def test_single_source_trains_one_file_for_each_method_and_source(single_source:
     assert found == expected | {f"prompt_labels/{s}-seed1.safetensors" for s in ("art", "photo")}
 
 
+@pytest.mark.parametrize("method", ["linear-probe", "cocoop", "dpl"])
+def test_a_run_stopped_in_a_baseline_ends_like_an_undisturbed_one(
+    images: Path, home: Path, single_source: RunFolder, method: str
+) -> None:
+    config = arguments(images, home, f"name=stopped-{method}", *SINGLE_SOURCE)
+    with pytest.raises(Interrupted):
+        run(config, StopsAt(f"{method} photo", 1))
+    assert len(list((home / "runs" / f"stopped-{method}" / "checkpoints").glob("*.safetensors"))) == 1
+    assert outcome(single_source).differences(outcome(run(config))) == []
+
+
 def test_single_source_predicts_from_the_named_source(single_source: RunFolder, images: Path, tmp_path: Path) -> None:
     """jobs/predict.py finds the generator of the run's own protocol."""
     written = tmp_path / "said.csv"
@@ -80,6 +104,12 @@ def test_cross_dataset_tests_every_method_on_the_whole_other_data_set(cross_data
     rows = read_results(cross_dataset.results)
     assert keys(rows) == {(m, "Here", "Elsewhere") for m in ("zero-shot", "erm", "cocoop", "dpl", "spg")}
     assert {row.n for row in rows} == {20} and {row.dataset for row in rows} == {"Here"}
+
+
+def test_rows_that_saw_all_test_images_at_once_say_so(cross_dataset: RunFolder) -> None:
+    notes = {row.method: row.note for row in read_results(cross_dataset.results)}
+    assert notes.pop("dpl") == "transductive: its prompt is a mean over the test images"
+    assert set(notes.values()) == {""}
 
 
 def test_cross_dataset_predicts_the_other_data_sets_own_classes(cross_dataset: RunFolder) -> None:
