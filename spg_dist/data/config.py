@@ -41,8 +41,6 @@ class DataConfig:
             raise ValueError(f"data.train_share is {self.train_share}, expected a number between 0 and 1, e.g. 0.7")
         if not 0 <= self.max_set_aside_share <= 1:
             raise ValueError(f"data.max_set_aside_share is {self.max_set_aside_share}, expected a share from 0 to 1")
-        if self.name is not None and (not self.name or "/" in self.name or self.name.startswith(".")):
-            raise ValueError(f"data.name is {self.name!r}, expected a name that can be a file's, e.g. PACS")
         if self.images_per_class < 4:
             raise ValueError(
                 f"data.images_per_class is {self.images_per_class}, expected at least 4 (train and val need two each)"

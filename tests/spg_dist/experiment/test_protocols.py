@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,14 @@ def test_one_domain_is_enough_to_train_for_other_data_sets() -> None:
     for protocol in ("multi-source", "single-source"):
         with pytest.raises(ValueError, match=r"has one domain \(art\)"):
             runs.test_runs(asked(protocol, methods=["spg"]), one)
+
+
+def test_a_data_sets_name_that_leads_out_of_the_runs_folder_is_refused() -> None:
+    outside = replace(HERE, dataset="../outside")
+    config = asked("cross-dataset", methods=["spg"])
+    for manifest, other in ((outside, THERE), (HERE, outside)):
+        with pytest.raises(ValueError, match=r"'\.\./outside': set its data\.name"):
+            runs.test_runs(config, manifest, [other])
 
 
 def test_a_method_without_randomness_is_tested_once_for_all_seeds() -> None:
