@@ -23,10 +23,10 @@ def main(arguments: list[str]) -> None:
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
         watch = Stopwatch(display)
         with watch.phase("prepare: images, splits, frozen CLIP"):
-            manifest = load_images(config, display)
+            manifests = load_images(config, display)
             clip = load_frozen_clip(config, display)
         with watch.phase("encode: every image once, into the cache"):
-            encode(config, manifest, clip, folder, executor, display)
+            encode(config, manifests, clip, folder, executor, display)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,11 @@ def main(arguments: list[str]) -> None:
 def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch, display: Display) -> None:
     """The method's story, a line a step."""
     with watch.phase("prepare: images, splits, frozen CLIP"):
-        manifest = load_images(config, display)
+        manifests = load_images(config, display)
         clip = load_frozen_clip(config, display)
 
     with watch.phase("encode: every image once, into the cache"):
-        builder, summary = encode(config, manifest, clip, folder, executor, display)
+        builder, summary = encode(config, manifests, clip, folder, executor, display)
 
     with watch.phase("stage 1: a prompt label for each domain"):
         train(builder, stage1_runs(config, builder.manifest), executor, display)
@@ -44,7 +44,7 @@ def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch,
         train(builder, stage2_runs(config, builder.manifest), executor, display)
 
     with watch.phase("test: on the domain that training never saw"):
-        tested = executor.test(builder, test_runs(config, builder.manifest), display)
+        tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
 
     with watch.phase("report"):
         report_run(builder.build(device="cpu"), tested, summary, watch.seconds, display)

@@ -2,7 +2,8 @@
 
     python jobs/predict.py runs/pacs /data/new-photos sketch --seed 1 --output predictions.csv
 
-The generator for target T was trained on all domains but T. No cluster is needed.
+The generator for target T was trained on all domains but T (in a single-source run: on T; in a cross-dataset run, T is
+the data set it was trained on). No cluster is needed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main(run: str, images: str, target: str, seed: int = 1, output: str = "predi
     Args:
         run: folder of the run, e.g. runs/demo
         images: an image, or a folder that is searched for images
-        target: the domain that the generator was trained without
+        target: the domain that the generator was trained without, or what its protocol calls it by
         seed: the generator's seed
         output: CSV file to write, with columns image, predicted, set_aside
     """

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spg_dist.clip.config import ClipConfig
+from spg_dist.cocoop.config import CocoopConfig
 from spg_dist.data.config import DataConfig
+from spg_dist.dpl.config import DplConfig
 from spg_dist.encode.config import CacheConfig, EncodeConfig
 from spg_dist.gan.config import GanConfig
+from spg_dist.linear_probe.config import LinearProbeConfig
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.training import ScheduleConfig
 
-MethodName = Literal["zero-shot", "zero-shot-ensemble", "coop", "spg"]
+MethodName = Literal["zero-shot", "zero-shot-ensemble", "linear-probe", "coop", "cocoop", "dpl", "spg"]
 
 
 @dataclass
@@ -48,6 +51,24 @@ class ExecutionConfig:
 
 
 @dataclass
+class TestConfig:
+    """The generator draws noise in the test too: a result is a mean over draws."""
+
+    noise: Literal["draw", "zero"] = "draw"
+    """`draw` = random noise z for every image; `zero` = z is 0."""
+
+    draws: int = 3
+    """Draws of the noise; the accuracy is their mean, and their spread is reported."""
+
+    average: bool = False
+    """Average each image's class probabilities over the draws into one prediction."""
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise ValueError(f"draws is {self.draws}, expected 1 or more")
+
+
+@dataclass
 class Config:
     """A run of spg-dist: what to train on which data, and where to put it."""
 
@@ -57,8 +78,22 @@ class Config:
     runs: str = "runs"
     """Folder of all runs (on a cluster: on storage that all nodes share)."""
 
+    protocol: Literal["multi-source", "single-source", "cross-dataset"] = "multi-source"
+    """`multi-source` leaves each target out in turn; `single-source` trains on each source and tests on the others;
+    `cross-dataset` trains on all of `data` and tests on each of `test_data`, with its own classes."""
+
     targets: list[str] = field(default_factory=list)
-    """Target domains, each left out of training in turn; empty = every domain."""
+    """Target domains; empty = every domain."""
+
+    sources: list[str] = field(default_factory=list)
+    """Source domains of the single-source protocol; empty = every domain in turn."""
+
+    test_data: list[DataConfig] = field(default_factory=list)
+    """Data sets that the cross-dataset protocol tests on, e.g. [{dataset: pacs, root: /data/PACS}]."""
+
+    selection: Literal["source-val", "last", "oracle"] = "source-val"
+    """Which epoch of a run is kept: the best on the sources' val split, the last, or (a ceiling, never for tuning)
+    the best on the target's val split."""
 
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
     """Seeds; every one reseeds everything, stage 1 included."""
@@ -82,6 +117,9 @@ class Config:
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     """Images to features."""
 
+    test: TestConfig = field(default_factory=TestConfig)
+    """The final test."""
+
     stage1: SoftPromptConfig = field(default_factory=SoftPromptConfig)
     """Stage 1: one prompt label per domain."""
 
@@ -93,6 +131,15 @@ class Config:
     )
     """The CoOp baseline: one soft prompt learned on the pooled sources."""
 
+    linear_probe: LinearProbeConfig = field(default_factory=LinearProbeConfig)
+    """The linear probe: logistic regression on the pooled sources' features."""
+
+    cocoop: CocoopConfig = field(default_factory=CocoopConfig)
+    """The CoCoOp baseline: a soft prompt shifted for every image."""
+
+    dpl: DplConfig = field(default_factory=DplConfig)
+    """The DPL baseline: a prompt for every domain, from a batch of its images."""
+
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     """Workers, checkpoints, restarts."""
 
@@ -101,5 +148,14 @@ class Config:
             raise ValueError(f"name is {self.name!r}, expected the name of one folder, e.g. pacs-vit")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds is {self.seeds}, expected at least one and no repetition, e.g. [1,2,3]")
+        if (self.protocol == "cross-dataset") != bool(self.test_data):
+            raise ValueError(
+                f"protocol is {self.protocol} and test_data names {len(self.test_data)} data sets: "
+                f"cross-dataset, and only that, needs one, e.g. test_data='[{{dataset: pacs, root: /data/PACS}}]'"
+            )
+        if self.protocol == "cross-dataset" and self.selection == "oracle":
+            raise ValueError(
+                "selection is oracle, but across data sets the target's classes are others: use source-val or last"
+            )
         if not self.methods or len(set(self.methods)) != len(self.methods):
             raise ValueError(f"methods is {self.methods}, expected at least one and no repetition")

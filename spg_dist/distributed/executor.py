@@ -10,7 +10,7 @@ from spg_dist.distributed.session import accelerators_of_cluster, cpus_of_cluste
 from spg_dist.distributed.train import train_on_workers
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
-from spg_dist.experiment.runs import RunSpec
+from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.experiment.testing import TestedRun, test_run
 from spg_dist.progress import Display
 
@@ -41,11 +41,11 @@ class RayExecutor:
         workers = min(self.workers or self.slots, len(specs))
         train_on_workers(builder, specs, display, workers, self.cpus, self.gpus, self.max_failures)
 
-    def test(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
         stored = ray.put(builder)
         remote = ray.remote(_test_in_worker).options(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=TASK_RETRIES)
         display.testing(len(specs))
-        tested: dict[RunSpec, TestedRun] = {}
+        tested: dict[TestSpec, TestedRun] = {}
         for done in self._as_they_come(remote, [([stored], spec) for spec in specs]):
             tested[done.spec] = done
             display.run_tested(done.spec.name, done.accuracy)
@@ -84,6 +84,6 @@ def _experiment(stored: ray.ObjectRef[Any]) -> Experiment:
     return builder.build()
 
 
-def _test_in_worker(stored: list[ray.ObjectRef[Any]], spec: RunSpec) -> TestedRun:
+def _test_in_worker(stored: list[ray.ObjectRef[Any]], spec: TestSpec) -> TestedRun:
     # the reference travels in a list: as a bare argument Ray would send the value, once a task
     return test_run(_experiment(stored[0]), spec)

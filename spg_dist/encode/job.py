@@ -51,6 +51,15 @@ class EncodeSummary:
     encode_seconds: float = 0.0
     write_seconds: float = 0.0
 
+    def add(self, other: EncodeSummary) -> None:
+        """Take another data set's summary into this one."""
+        self.encoded += other.encoded
+        self.reused += other.reused
+        self.set_aside |= other.set_aside
+        self.read_seconds += other.read_seconds
+        self.encode_seconds += other.encode_seconds
+        self.write_seconds += other.write_seconds
+
     def in_words(self) -> str:
         """One line for a log."""
         done = f"{self.encoded} features encoded" if self.encoded else "nothing to encode: 0 features encoded"

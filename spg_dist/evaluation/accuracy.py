@@ -20,14 +20,16 @@ def predict_from_text(text_CD: Tensor, x_BD: Tensor) -> Tensor:
     return (x_BD @ text_CD.T).argmax(dim=-1)
 
 
+def cosines(prompt_BPW: Tensor, encoder: PromptEncoder, x_BD: Tensor) -> Tensor:
+    """x · g([v, class])ᵀ (B, C), each image having its own prompt; differentiable in the prompts."""
+    pairs = zip(prompt_BPW.split(ROWS_AT_ONCE), x_BD.split(ROWS_AT_ONCE), strict=True)
+    return torch.cat([torch.einsum("bcd,bd->bc", encoder(prompts), features) for prompts, features in pairs])
+
+
 @torch.no_grad()
 def predict_from_prompts(prompt_BPW: Tensor, encoder: PromptEncoder, x_BD: Tensor) -> Tensor:
     """Class (B,) with the highest cosine, each image having its own prompt: argmax over classes of x·g([v, class])."""
-    parts = [
-        torch.einsum("bcd,bd->bc", encoder(prompts), features).argmax(dim=-1)
-        for prompts, features in zip(prompt_BPW.split(ROWS_AT_ONCE), x_BD.split(ROWS_AT_ONCE), strict=True)
-    ]
-    return torch.cat(parts)
+    return cosines(prompt_BPW, encoder, x_BD).argmax(dim=-1)
 
 
 def percent_correct(predicted_B: Tensor, truth_B: Tensor) -> float:

@@ -40,6 +40,7 @@ class ResultRow:
         seconds: wall time of the test.
         val_accuracy: what the model was selected by, percent; None where nothing was selected.
         note: free text.
+        noise_std: standard deviation of the accuracy over draws of the prompt noise, percent; None where there is one.
 
     Raises `ResultsError` for an accuracy outside 0..100 (NaN too), an empty test, or a negative time.
     """
@@ -56,6 +57,7 @@ class ResultRow:
     seconds: float
     val_accuracy: float | None
     note: str
+    noise_std: float | None = None
 
     def __post_init__(self) -> None:
         where = f"result of {self.method!r} on target {self.target!r}, seed {self.seed}"
@@ -231,6 +233,7 @@ def _parse_row(record: dict[str, str], where: str) -> ResultRow:
             seconds=float(record["seconds"]),
             val_accuracy=float(val_accuracy) if val_accuracy else None,
             note=record["note"],
+            noise_std=float(noise_std) if (noise_std := record["noise_std"]) else None,
         )
     except ValueError as error:
         raise ResultsError(f"{where}: {error}") from error

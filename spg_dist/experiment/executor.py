@@ -9,7 +9,7 @@ import torch
 
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import ExperimentBuilder
-from spg_dist.experiment.runs import RunSpec
+from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.experiment.testing import TestedRun, test_run
 from spg_dist.experiment.training import epochs_of, train_run
 from spg_dist.progress import Display
@@ -25,7 +25,7 @@ class Executor(Protocol):
     def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
         """Train runs to their files in the run's folder. Raises TrainingDiverged naming the runs that diverged."""
 
-    def test(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
         """Test runs, in the order of `specs`."""
 
 
@@ -48,7 +48,7 @@ class LocalExecutor:
 
                 train_run(experiment, spec, report)
 
-    def test(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)
         experiment = builder.build()
         display.testing(len(specs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -21,6 +22,7 @@ from spg_dist.encode.job import CachedViews
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.encode.table import open_table
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.features import FeatureTable
 
 
@@ -32,18 +34,35 @@ class ExperimentBuilder:
     manifest: Manifest
     views: CachedViews
     folder: RunFolder
+    tests: tuple[tuple[Manifest, CachedViews], ...] = ()
+
+    @property
+    def test_manifests(self) -> list[Manifest]:
+        """Data sets that are only tested on (cross-dataset protocol)."""
+        return [manifest for manifest, _ in self.tests]
 
     def build(self, device: str | None = None) -> Experiment:
         """Load CLIP and open the features, on `device` or the configured one."""
         clip = loaded_clip(self.config.clip, device)
-        return Experiment(self.config, self.manifest, clip, self.views, self.folder)
+        others = [Experiment(self.config, manifest, clip, views, self.folder) for manifest, views in self.tests]
+        return Experiment(self.config, self.manifest, clip, self.views, self.folder, others)
 
 
 class Experiment:
     """What methods train and test on."""
 
-    def __init__(self, config: Config, manifest: Manifest, clip: Clip, views: CachedViews, folder: RunFolder) -> None:
+    def __init__(
+        self,
+        config: Config,
+        manifest: Manifest,
+        clip: Clip,
+        views: CachedViews,
+        folder: RunFolder,
+        others: Sequence[Experiment] = (),
+    ) -> None:
         self.config, self.manifest, self.clip, self.views, self.folder = config, manifest, clip, views, folder
+        self.protocol = PROTOCOLS[config.protocol]
+        self.others = {other.manifest.dataset: other for other in others}
         self.encoder = lru_cache(self._encoder)
 
     @cached_property
@@ -58,13 +77,27 @@ class Experiment:
         names = self.manifest.class_names
         return PromptEncoder(self.tower, tokenize_classes(self.clip.tokenizer, names, n_ctx, self.tower.context_length))
 
-    def sources(self, target: str) -> set[int]:
-        """Indices of the domains that training may see when `target` is left out."""
-        return set(range(len(self.manifest.domains))) - {self.manifest.domain_index(target)}
+    def sources(self, where: str) -> set[int]:
+        """Indices of the domains that the training run `where` may see."""
+        return {self.manifest.domain_index(name) for name in self.protocol.sources(self.manifest, where)}
+
+    def selection_rows(self, where: str, keep_left_out: bool) -> np.ndarray:
+        """Rows on which an epoch of the run is judged: the sources' val split, or the targets' for the oracle."""
+        domains = self.sources(where)
+        if self.config.selection == "oracle":
+            names = self.protocol.targets(self.config, self.manifest, [], where)
+            domains = {self.manifest.domain_index(name) for name in names}
+        return self.table.rows(domains, {"val"}, keep_left_out)
+
+    def on(self, target: str) -> Experiment:
+        """The experiment that holds a target: this one for its domains, another data set's by that one's name."""
+        return self.others.get(target, self)
 
     def test_rows(self, target: str) -> np.ndarray:
-        """All images of the target domain, less those the protocol leaves out."""
-        return self.table.rows({self.manifest.domain_index(target)}, keep_left_out=False)
+        """All images of a target domain, or of this data set, less those the protocol leaves out."""
+        whole = self.config.protocol == "cross-dataset"
+        domains = set(range(len(self.manifest.domains))) if whole else {self.manifest.domain_index(target)}
+        return self.table.rows(domains, keep_left_out=False)
 
     def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> str:
         """Digest of all that determines a trained run: settings, seed, features, labels and splits."""
@@ -76,6 +109,7 @@ class Experiment:
             "settings": asdict(settings),
             "views": [key.digest for key in self.views.keys],
             "text": self.clip.text_fingerprint,
+            "selection": self.config.selection,
             "threads": self.config.execution.cpus_per_worker,  # the order of sums depends on it
             "classes": self.manifest.class_names,
             "images": blake3(json.dumps(images).encode()).hexdigest(),

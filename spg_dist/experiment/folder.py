@@ -11,13 +11,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from spg_dist.config import Config, dump_config, load_config
-from spg_dist.experiment.runs import PROTOCOL, RunSpec
+from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.home import resolve
 from spg_dist.training.files import write_text
 
 # What may differ between two invocations for the same folder: it selects runs or says how they are executed, and no
 # finished run depends on it (each file carries the digest of what it does depend on).
-FREE_FIELDS = ("execution", "targets", "seeds", "methods", "runs")
+FREE_FIELDS = ("execution", "test", "sources", "targets", "test_data", "seeds", "methods", "runs")
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,17 @@ class RunFolder:
         """The finished run of a trained method."""
         if spec.method == "prompt-label":
             return self.root / "prompt_labels" / f"{spec.file_stem}.safetensors"
-        stem = f"{PROTOCOL}-{spec.file_stem}.safetensors"
+        stem = f"{spec.protocol}-{spec.file_stem}.safetensors"
         return self.root / ("generators" if spec.method == "spg" else spec.method) / stem
 
     def checkpoint(self, spec: RunSpec) -> Path:
         """The state between two epochs; gone once the run is finished."""
         return self.root / "checkpoints" / f"{spec.method}-{spec.file_stem}.safetensors"
 
-    def predictions(self, spec: RunSpec) -> Path:
-        return self.root / "predictions" / f"{spec.method}-{spec.file_stem}.parquet"
+    def predictions(self, test: TestSpec) -> Path:
+        spec = test.run
+        on = "" if spec.where == test.target else f"-on-{test.target}"
+        return self.root / "predictions" / f"{spec.method}-{spec.file_stem}{on}.parquet"
 
     def tensorboard(self, spec: RunSpec) -> Path:
         return self.root / "tensorboard" / spec.method / spec.file_stem
@@ -91,8 +93,8 @@ def open_run(config: Config) -> Iterator[RunFolder]:
 
 
 def _check_configuration(folder: RunFolder, config: Config) -> None:
-    began = any((folder.root / name).exists() for name in ("checkpoints", "prompt_labels", "generators", "coop"))
-    if not folder.config.exists() or not (began or folder.results.exists()):
+    began = folder.results.exists() or any(folder.root.rglob("*.safetensors"))
+    if not folder.config.exists() or not began:
         return  # nothing was trained yet: a mended command may keep its name
     stored = load_config(folder.config.read_text(), str(folder.config))
     differing = sorted(_differences(asdict(stored), asdict(config), ""))

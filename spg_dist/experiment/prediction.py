@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -41,13 +42,19 @@ def find_images(place: Path) -> list[Path]:
 def predict(folder: RunFolder, spec: RunSpec, images: list[Path]) -> Iterator[tuple[Path, str, str]]:
     """(image, predicted class, reason it was set aside) of each image; one of the last two is empty.
 
+    Arguments:
+        spec: the generator; its protocol is taken from the run's configuration.
+
     Raises:
         ValueError: the run has no such generator.
     """
+    if not folder.config.exists():
+        raise ValueError(f"{folder.root} holds no run: expected the folder of a finished one, e.g. runs/demo")
+    config = load_config(folder.config.read_text(), str(folder.config))
+    spec = replace(spec, protocol=config.protocol)
     if not folder.artifact(spec).exists():
         there = ", ".join(sorted(p.stem for p in folder.artifact(spec).parent.glob("*.safetensors"))) or "none"
         raise ValueError(f"{folder.root} has no generator {folder.artifact(spec).stem}; it has: {there}")
-    config = load_config(folder.config.read_text(), str(folder.config))
     names = folder.classes.read_text().splitlines()
     clip = load_clip(config.clip)
     tower = text_tower(clip.model)

@@ -8,14 +8,14 @@ import torch
 
 from spg_dist.clip.load import Clip
 from spg_dist.config import Config
-from spg_dist.data import Manifest, load_manifest
+from spg_dist.data import DataConfig, Manifest, load_manifest
 from spg_dist.embedded import write_drawn_dataset
 from spg_dist.encode.job import EncodeJob, EncodeSummary
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.experiment.executor import Executor
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, target_domains
+from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
 from spg_dist.experiment.training import unfinished
 from spg_dist.home import home, resolve
 from spg_dist.methods.prompt_label import source_labels
@@ -23,16 +23,25 @@ from spg_dist.progress import Display, Stopwatch
 from spg_dist.training.files import write_text
 
 
-def load_images(config: Config, display: Display) -> Manifest:
-    """The manifest of the configured data set; the embedded one is drawn first. Wrong targets are a ValueError."""
-    data = config.data
+def load_images(config: Config, display: Display) -> list[Manifest]:
+    """The manifest of the data set that is trained on, then those that are only tested on. Raises ValueError."""
+    manifests = [_load_manifest(data, display) for data in (config.data, *config.test_data)]
+    names = [manifest.dataset for manifest in manifests]
+    if len(set(names)) < len(names):
+        raise ValueError(f"data sets have the names {', '.join(names)}: give each another data.name, results go by it")
+    test_runs(config, manifests[0], manifests[1:])  # unknown domains are named now
+    for method in left_out_methods(config):
+        display.say(f"{method}: left out, for it knows only the classes it was trained on (protocol {config.protocol})")
+    return manifests
+
+
+def _load_manifest(data: DataConfig, display: Display) -> Manifest:
+    """The manifest of one data set; the embedded one is drawn first."""
     if data.dataset == "drawn":
         folder = home() / "data" / f"drawn-{data.images_per_class}"
         write_drawn_dataset(folder, data.images_per_class)
-        manifest = load_manifest(data.__class__(dataset="folder", root=str(folder), name="drawn"), home() / "splits")
-    else:
-        manifest = load_manifest(replace(data, root=str(resolve(data.root))), home() / "splits")
-    target_domains(config, manifest)
+        data = DataConfig(dataset="folder", root=str(folder), name=data.name or "drawn")
+    manifest = load_manifest(replace(data, root=str(resolve(data.root))), home() / "splits")
     display.say(
         f"{manifest.dataset}: {len(manifest.images)} images, {len(manifest.domains)} domains "
         f"({', '.join(manifest.domains)}), {len(manifest.class_names)} classes in {manifest.root}"
@@ -51,26 +60,32 @@ def load_frozen_clip(config: Config, display: Display) -> Clip:
 
 
 def encode(
-    config: Config, manifest: Manifest, clip: Clip, folder: RunFolder, executor: Executor, display: Display
+    config: Config, manifests: list[Manifest], clip: Clip, folder: RunFolder, executor: Executor, display: Display
 ) -> tuple[ExperimentBuilder, EncodeSummary]:
     """Bring all images into the cache; returns what workers build the experiment from."""
-    job = EncodeJob(
-        manifest=manifest,
-        clip=clip,
-        clip_config=config.clip,
-        config=config.encode,
-        cache=config.cache,
-        max_set_aside_share=config.data.max_set_aside_share,
-        run_tasks=executor.encode,
-        display=display,
-    )
-    usable, views, summary = job.run()
+    cached, summary = [], EncodeSummary()
+    for manifest in manifests:
+        job = EncodeJob(
+            manifest=manifest,
+            clip=clip,
+            clip_config=config.clip,
+            # what is only tested on needs no augmented views
+            config=config.encode if manifest is manifests[0] else replace(config.encode, views=0),
+            cache=config.cache,
+            max_set_aside_share=config.data.max_set_aside_share,
+            run_tasks=executor.encode,
+            display=display,
+        )
+        usable, views, done = job.run()
+        cached.append((usable, views))
+        summary.add(done)
     display.say(summary.in_words())
     for path, reason in list(summary.set_aside.items())[:10]:
         display.say(f"set aside: {path}: {reason}")
-    _check_before_training(Experiment(config, usable, clip, views, folder))
-    write_text(folder.classes, "\n".join(usable.class_names) + "\n")
-    return ExperimentBuilder(config, usable, views, folder), summary
+    (trained_on, views), *tests = cached
+    _check_before_training([Experiment(config, manifest, clip, views, folder) for manifest, views in cached])
+    write_text(folder.classes, "\n".join(trained_on.class_names) + "\n")
+    return ExperimentBuilder(config, trained_on, views, folder, tuple(tests)), summary
 
 
 def prepare(
@@ -79,9 +94,9 @@ def prepare(
     """Images, CLIP and cached features, for jobs that begin behind them."""
     display = watch.display
     with watch.phase("prepare: images, splits, frozen CLIP, cache"):
-        manifest = load_images(config, display)
+        manifests = load_images(config, display)
         clip = load_frozen_clip(config, display)
-        return encode(config, manifest, clip, folder, executor, display)
+        return encode(config, manifests, clip, folder, executor, display)
 
 
 def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
@@ -103,15 +118,24 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
         executor.train(builder, todo, display)
 
 
-def _check_before_training(experiment: Experiment) -> None:
-    """What would fail late fails now: class names too long beside a prompt, published labels that do not fit."""
-    config = experiment.config
-    lengths = {config.stage1.n_ctx} if "spg" in config.methods else set()
-    if "coop" in config.methods:
-        lengths.add(config.coop.n_ctx)
+def _check_before_training(experiments: list[Experiment]) -> None:
+    """What would fail late fails now: class names too long beside a prompt, published labels that do not fit.
+
+    Arguments:
+        experiments: that of the data set that is trained on, then those that are only tested on.
+    """
+    experiment, config = experiments[0], experiments[0].config
+    n_ctx_of = {
+        "spg": config.stage1.n_ctx,
+        "coop": config.coop.n_ctx,
+        "cocoop": config.cocoop.n_ctx,
+        "dpl": config.dpl.n_ctx,
+    }
+    lengths = {n_ctx for method, n_ctx in n_ctx_of.items() if method in config.methods}
     if config.prompt_labels and "spg" in config.methods:
-        for target in target_domains(config, experiment.manifest):
-            labels_KPW, _ = source_labels(experiment, target, config.seeds[0])
+        for where in experiment.protocol.trainings(config, experiment.manifest):
+            labels_KPW, _ = source_labels(experiment, where, config.seeds[0])
             lengths.add(labels_KPW.shape[1])
-    for n_ctx in lengths:
-        experiment.encoder(n_ctx)
+    for each in experiments:
+        for n_ctx in lengths:
+            each.encoder(n_ctx)

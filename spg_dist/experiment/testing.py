@@ -1,11 +1,12 @@
-"""The final test of one run on its target domain, and its predictions on disk."""
+"""The final test of one run on one target, and its predictions on disk."""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,38 +14,48 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from spg_dist.evaluation.accuracy import percent_correct, predict_from_prompts, predict_from_text
+from spg_dist.evaluation.accuracy import percent_correct
 from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.spg import generate_prompts, load_generator
-from spg_dist.methods.zero_shot import TEMPLATES, template_texts
+from spg_dist.experiment.runs import TestSpec
+from spg_dist.methods.registry import PREDICTIONS, TRAINED
 from spg_dist.training import read_trained
 
 
 @dataclass(frozen=True)
 class TestedRun:
-    """Accuracy (percent) over n images; `val_accuracy` of the selected epoch, None where nothing is trained."""
+    """The final test of one run on one target.
 
-    spec: RunSpec
+    Arguments:
+        accuracy: percent, mean over the draws of the noise.
+        noise_std: standard deviation over those draws, None where there is one.
+        n: images tested.
+        val_accuracy: percent, of the selected epoch; None where nothing is trained.
+    """
+
+    spec: TestSpec
     accuracy: float
+    noise_std: float | None
     n: int
     seconds: float
     val_accuracy: float | None
     train_seconds: float
 
 
-def test_run(experiment: Experiment, spec: RunSpec) -> TestedRun:
-    """Predict the class of every image of the target domain and write the predictions to the run's folder."""
+def test_run(experiment: Experiment, spec: TestSpec) -> TestedRun:
+    """Predict the class of every image of the target, and write the first draw's predictions to the run's folder."""
     began = time.perf_counter()
-    rows = experiment.test_rows(spec.where)
-    predicted = _predict(experiment, spec)
-    truth = experiment.table.label_N[torch.from_numpy(rows)]
+    place = experiment.on(spec.target)
+    rows = place.test_rows(spec.target)
+    predicted_KB = PREDICTIONS[spec.run.method](place, spec.run, rows)
+    truth_B = place.table.label_N[torch.from_numpy(rows)]
+    accuracies = [percent_correct(predicted_B, truth_B) for predicted_B in predicted_KB]
     seconds = time.perf_counter() - began
-    trained = None if spec.method in TEMPLATES else read_trained(experiment.folder.artifact(spec))
-    _write_predictions(experiment, spec, [int(i) for i in rows], predicted)
+    trained = read_trained(experiment.folder.artifact(spec.run)) if spec.run.method in TRAINED else None
+    _write_predictions(place, spec, [int(i) for i in rows], predicted_KB[0])
     return TestedRun(
         spec=spec,
-        accuracy=percent_correct(predicted, truth),
+        accuracy=statistics.fmean(accuracies),
+        noise_std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         n=len(rows),
         seconds=seconds,
         val_accuracy=trained.val_accuracy if trained else None,
@@ -52,20 +63,7 @@ def test_run(experiment: Experiment, spec: RunSpec) -> TestedRun:
     )
 
 
-def _predict(experiment: Experiment, spec: RunSpec) -> Tensor:
-    rows = experiment.test_rows(spec.where)
-    x_BD = experiment.table.features(rows)
-    if spec.method in TEMPLATES:
-        return predict_from_text(template_texts(experiment, spec.method), x_BD)
-    if spec.method == "coop":
-        prompt = read_trained(experiment.folder.artifact(spec)).weights["prompt"]
-        with torch.no_grad():
-            return predict_from_text(experiment.prompt_texts(prompt), x_BD)
-    prompts = generate_prompts(experiment, load_generator(experiment, spec), spec, rows)
-    return predict_from_prompts(prompts, experiment.encoder(prompts.shape[1]), x_BD)
-
-
-def _write_predictions(experiment: Experiment, spec: RunSpec, rows: list[int], predicted: Tensor) -> None:
+def _write_predictions(experiment: Experiment, spec: TestSpec, rows: list[int], predicted: Tensor) -> None:
     names = experiment.manifest.class_names
     images = [experiment.manifest.images[i] for i in rows]
     table = pa.table(
@@ -74,7 +72,7 @@ def _write_predictions(experiment: Experiment, spec: RunSpec, rows: list[int], p
             "truth": [names[image.label] for image in images],
             "predicted": [names[int(k)] for k in predicted],
         },
-        metadata={"spg-dist": json.dumps({"method": spec.method, "target": spec.where, "seed": spec.seed})},
+        metadata={"spg-dist": json.dumps(asdict(spec))},
     )
     path = experiment.folder.predictions(spec)
     path.parent.mkdir(parents=True, exist_ok=True)

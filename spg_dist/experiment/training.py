@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.coop import coop_training
-from spg_dist.methods.prompt_label import prompt_label_training
-from spg_dist.methods.spg import generator_training
-from spg_dist.training import Trainable, TrainedRun, TrainingDiverged, read_trained, train
+from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
+from spg_dist.methods.registry import TRAINED
+from spg_dist.training import TrainedRun, TrainingDiverged, read_trained, train
 from spg_dist.training.loop import EpochReport
-
-TRAININGS: dict[str, Callable[[Experiment, RunSpec], tuple[Trainable, str]]] = {
-    "prompt-label": prompt_label_training,
-    "coop": coop_training,
-    "spg": generator_training,
-}
 
 
 def train_run(experiment: Experiment, spec: RunSpec, report: EpochReport) -> TrainedRun:
@@ -26,8 +16,11 @@ def train_run(experiment: Experiment, spec: RunSpec, report: EpochReport) -> Tra
     Raises:
         TrainingDiverged: naming the run.
     """
-    trainable, identity = TRAININGS[spec.method](experiment, spec)
-    folder = experiment.folder
+    method = TRAINED[spec.method]
+    trainable, identity = method.training(experiment, spec)
+    config, folder = experiment.config, experiment.folder
+    # a prompt label is always its own domain's best: the selection rule is about what is tested
+    keep_last = config.selection == "last" and spec.method != PROMPT_LABEL
     try:
         return train(
             trainable,
@@ -35,11 +28,11 @@ def train_run(experiment: Experiment, spec: RunSpec, report: EpochReport) -> Tra
             folder.artifact(spec),
             folder.checkpoint(spec),
             report,
-            experiment.config.execution.checkpoint_seconds,
+            config.execution.checkpoint_seconds,
+            keep="last" if keep_last else "best",
         )
     except TrainingDiverged as error:
-        section = {"prompt-label": "stage1", "coop": "coop", "spg": "stage2"}[spec.method]
-        raise TrainingDiverged(f"{spec.name}: {error}, e.g. {section}.learning_rate=1e-4") from error
+        raise TrainingDiverged(f"{spec.name}: {error}, e.g. {method.section}.learning_rate=1e-4") from error
 
 
 def unfinished(experiment: Experiment, specs: list[RunSpec]) -> list[RunSpec]:
@@ -51,11 +44,10 @@ def _is_finished(experiment: Experiment, spec: RunSpec) -> bool:
     artifact = experiment.folder.artifact(spec)
     if not artifact.exists():
         return False
-    _, identity = TRAININGS[spec.method](experiment, spec)
+    _, identity = TRAINED[spec.method].training(experiment, spec)
     return read_trained(artifact).identity == identity
 
 
 def epochs_of(config: Config, specs: list[RunSpec]) -> int:
     """Epochs of all runs together, for a progress bar."""
-    epochs = {"prompt-label": config.stage1.epochs, "coop": config.coop.epochs, "spg": config.stage2.epochs}
-    return sum(epochs[spec.method] for spec in specs)
+    return sum(int(getattr(config, TRAINED[spec.method].section).epochs) for spec in specs)

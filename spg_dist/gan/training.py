@@ -17,6 +17,7 @@ from spg_dist.gan.networks import Discriminator, Generator, init_linear
 from spg_dist.gan.step import AdversarialStep, StepInputs
 from spg_dist.training import Metrics, learning_rates
 from spg_dist.training.batches import random_batch, shuffled_batches
+from spg_dist.training.optimizers import load_optimizer_state, optimizer_state, under
 from spg_dist.training.seeds import numpy_random, torch_random
 
 
@@ -105,22 +106,14 @@ class GeneratorTraining:
         state = {f"g/{name}": tensor for name, tensor in self.generator.state_dict().items()}
         state |= {f"d/{name}": tensor for name, tensor in self.discriminator.state_dict().items()}
         for network, optimizer in (("g", self.step.g_optimizer), ("d", self.step.d_optimizer)):
-            for number, moments in optimizer.state_dict()["state"].items():
-                state |= {f"{network}-moments/{number}/{name}": tensor for name, tensor in moments.items()}
+            state |= {f"{network}-moments/{name}": tensor for name, tensor in optimizer_state(optimizer).items()}
         return state
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         networks = (("g", self.generator, self.step.g_optimizer), ("d", self.discriminator, self.step.d_optimizer))
         for prefix, network, optimizer in networks:
-            own = {name[2:]: tensor for name, tensor in state.items() if name.startswith(f"{prefix}/")}
-            network.load_state_dict(own)
-            stored = optimizer.state_dict()
-            stored["state"] = {}
-            for name, tensor in state.items():
-                if name.startswith(f"{prefix}-moments/"):
-                    _, number, moment = name.split("/")
-                    stored["state"].setdefault(int(number), {})[moment] = tensor
-            optimizer.load_state_dict(stored)
+            network.load_state_dict(under(f"{prefix}/", state))
+            load_optimizer_state(optimizer, under(f"{prefix}-moments/", state))
 
 
 def build_generator(config: GanConfig, feature_width: int, n_ctx: int, text_width: int) -> Generator:

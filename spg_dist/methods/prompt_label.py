@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from spg_dist.clip.fingerprint import weights_digest
 from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import RunSpec
+from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
@@ -19,12 +20,12 @@ from spg_dist.training import read_trained
 
 
 def soft_prompt_training(
-    experiment: Experiment, config: SoftPromptConfig, domains: set[int], kind: str, spec: RunSpec
+    experiment: Experiment, config: SoftPromptConfig, domains: set[int], val: np.ndarray, kind: str, spec: RunSpec
 ) -> tuple[SoftPromptTraining, str]:
-    """A soft prompt on some domains' train split, selected on their val split; with its identity."""
+    """A soft prompt on some domains' train split, selected on the rows `val`; with its identity."""
     assert spec.seed is not None
     table = experiment.table
-    train, val = table.rows(domains, {"train"}), table.rows(domains, {"val"})
+    train = table.rows(domains, {"train"})
     first = initial_prompt(experiment.tower, experiment.clip.tokenizer, config.initial_text, config.n_ctx, spec.seed)
     training = SoftPromptTraining(
         config=config,
@@ -36,23 +37,23 @@ def soft_prompt_training(
         logit_scale=experiment.clip.logit_scale,
         seed=spec.seed,
     )
-    rows = table.rows(domains, {"train", "val"})
-    return training, experiment.identity(kind, spec.where, spec.seed, config, rows)
+    return training, experiment.identity(kind, spec.where, spec.seed, config, np.concatenate([train, val]))
 
 
 def prompt_label_training(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptTraining, str]:
     """The prompt label of one domain."""
     domain = {experiment.manifest.domain_index(spec.where)}
-    return soft_prompt_training(experiment, experiment.config.stage1, domain, "prompt-label", spec)
+    val = experiment.table.rows(domain, {"val"})
+    return soft_prompt_training(experiment, experiment.config.stage1, domain, val, PROMPT_LABEL, spec)
 
 
-def source_labels(experiment: Experiment, target: str, seed: int) -> tuple[Tensor, list[str]]:
-    """Prompt labels (K, P, W) of the sources, NaN for the target, and what identifies each.
+def source_labels(experiment: Experiment, where: str, seed: int) -> tuple[Tensor, list[str]]:
+    """Prompt labels (K, P, W) of the domains that a run may see, NaN for the others, and what identifies each.
 
     Raises:
         ValueError: a published label is missing, unreadable, of another width than the text tower or unlike the others.
     """
-    sources = sorted(experiment.sources(target))
+    sources = sorted(experiment.sources(where))
     found = {k: _label(experiment, experiment.manifest.domains[k], seed) for k in sources}
     shapes = {experiment.manifest.domains[k]: tuple(label.shape) for k, (label, _) in found.items()}
     if len(set(shapes.values())) > 1:
@@ -68,7 +69,7 @@ def _label(experiment: Experiment, domain: str, seed: int) -> tuple[Tensor, str]
         label = read_published_label(resolve(experiment.config.prompt_labels), domain, experiment.manifest.domains)
         _check_shape(label, experiment, domain)
         return label, f"published {weights_digest({'prompt': label})}"
-    path = experiment.folder.artifact(RunSpec("prompt-label", domain, seed))
+    path = experiment.folder.artifact(RunSpec(PROMPT_LABEL, domain, seed))
     run = read_trained(path)
     return run.weights["prompt"], run.identity
 

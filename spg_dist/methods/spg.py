@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spg_dist.clip.load import Clip
+from spg_dist.evaluation.accuracy import cosines, predict_from_prompts
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.gan.config import GanConfig
@@ -24,18 +25,21 @@ def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[Generator
     assert spec.seed is not None
     config, table = experiment.config.stage2, experiment.table
     sources = experiment.sources(spec.where)
+    train = table.rows(sources, {"train"}, keep_left_out=False)
+    val = experiment.selection_rows(spec.where, keep_left_out=False)
     labels_KPW, identities = source_labels(experiment, spec.where, spec.seed)
     training = GeneratorTraining(
         config=config,
         table=table,
-        train_rows=table.rows(sources, {"train"}, keep_left_out=False),
-        val_rows=table.rows(sources, {"val"}, keep_left_out=False),
+        train_rows=train,
+        val_rows=val,
         labels_KPW=labels_KPW,
         encoder=experiment.encoder(labels_KPW.shape[1]),
         seed=spec.seed,
-        clip=spec.where not in config.clip_norms.off_for_targets,
+        # only where `where` is a target: a single source of that name is trained for other targets
+        clip=spec.protocol != "multi-source" or spec.where not in config.clip_norms.off_for_targets,
     )
-    rows = table.rows(sources, {"train", "val"}, keep_left_out=False)
+    rows = np.concatenate([train, val])
     return training, experiment.identity("spg", spec.where, spec.seed, config, rows, labels=identities)
 
 
@@ -60,12 +64,33 @@ def _layer_number(name: str) -> int:
 
 
 @torch.no_grad()
-def generate_prompts(experiment: Experiment, generator: Generator, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
-    """A prompt (B, P, W) for each image; the noise of an image depends on the run's seed and its row alone."""
+def generate_prompts(
+    experiment: Experiment, generator: Generator, spec: RunSpec, rows_B: np.ndarray, draw: int = 0
+) -> Tensor:
+    """A prompt (B, P, W) for each image; an image's noise depends on the run's seed, the draw and its row alone."""
     assert spec.seed is not None
     width = experiment.config.stage2.latent_width
-    random = torch_random(spec.seed, "test noise", spec.where)
-    z_NZ = torch.randn(len(experiment.table), width, generator=random)
+    if experiment.config.test.noise == "zero":
+        z_NZ = torch.zeros(len(experiment.table), width)
+    else:
+        random = torch_random(spec.seed, "test noise", spec.where, draw)
+        z_NZ = torch.randn(len(experiment.table), width, generator=random)
     z_BZ = z_NZ[torch.from_numpy(rows_B)].to(experiment.table.device)
     prompts: Tensor = generator(z_BZ, experiment.table.features(rows_B))
     return prompts
+
+
+@torch.no_grad()
+def predict_with_generator(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
+    """Classes (K, B) under the generated prompts: a row for each draw of the noise, or one if they are averaged."""
+    test, x_BD = experiment.config.test, experiment.table.features(rows_B)
+    generator = load_generator(experiment, spec)
+    text = experiment.encoder(generator.prompt_shape[0])
+    draws = 1 if test.noise == "zero" else test.draws
+    prompts = (generate_prompts(experiment, generator, spec, rows_B, draw) for draw in range(draws))
+    if not test.average:
+        return torch.stack([predict_from_prompts(prompt_BPW, text, x_BD) for prompt_BPW in prompts])
+    scale = experiment.clip.logit_scale
+    mean_BC = sum((scale * cosines(prompt_BPW, text, x_BD)).softmax(dim=-1) for prompt_BPW in prompts)
+    assert isinstance(mean_BC, Tensor)
+    return mean_BC.argmax(dim=-1)[None]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spg_dist.evaluation.accuracy import predict_from_text
 from spg_dist.experiment.experiment import Experiment
+from spg_dist.experiment.runs import RunSpec
 
 TEMPLATES = {
     "zero-shot": ("a photo of a {}.",),
@@ -34,3 +37,8 @@ def template_texts(experiment: Experiment, method: str) -> Tensor:
         sums = features if sums is None else sums + features
     assert sums is not None
     return F.normalize(sums, dim=-1)
+
+
+def predict_zero_shot(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
+    """Classes (1, B) by the method's templates."""
+    return predict_from_text(template_texts(experiment, spec.method), experiment.table.features(rows_B))[None]

@@ -16,6 +16,7 @@ from spg_dist.features import FeatureTable
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.training import Metrics, learning_rates
 from spg_dist.training.batches import shuffled_batches
+from spg_dist.training.optimizers import load_optimizer_state, optimizer_state, under
 from spg_dist.training.seeds import numpy_random
 
 
@@ -77,11 +78,10 @@ class SoftPromptTraining:
         return {"prompt": self.prompt_PW}
 
     def state(self) -> dict[str, Tensor]:
-        buffer = self.optimizer.state[self.prompt_PW].get("momentum_buffer")
-        return {"prompt": self.prompt_PW} | ({} if buffer is None else {"momentum": buffer})  # momentum=0 has no buffer
+        moments = {f"moments/{name}": tensor for name, tensor in optimizer_state(self.optimizer).items()}
+        return {"prompt": self.prompt_PW} | moments
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         with torch.no_grad():
             self.prompt_PW.copy_(state["prompt"])
-        if "momentum" in state:
-            self.optimizer.state[self.prompt_PW]["momentum_buffer"] = state["momentum"].to(self.prompt_PW.device)
+        load_optimizer_state(self.optimizer, under("moments/", state))

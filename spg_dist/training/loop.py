@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
@@ -84,6 +84,7 @@ def train(
     checkpoint: Path,
     report: EpochReport,
     checkpoint_seconds: float,
+    keep: Literal["best", "last"] = "best",
 ) -> TrainedRun:
     """Train to the end, or go on from the last checkpoint, or return the finished run that is already there.
 
@@ -92,6 +93,7 @@ def train(
         checkpoint: file of the state between epochs; removed once the artifact is there.
         report: called after every epoch with its number and metrics; on resume first with the epochs done before.
         checkpoint_seconds: at least so long between two checkpoints; 0 = after every epoch.
+        keep: weights of the first epoch with the best val accuracy, or of the last epoch.
 
     Raises:
         TrainingDiverged: a loss is not finite.
@@ -110,7 +112,7 @@ def train(
         _check_finite(metrics, epoch)
         metrics["val_accuracy"] = _checked_accuracy(trainable.val_accuracy(), epoch)
         run.history.append(metrics)
-        if metrics["val_accuracy"] > run.val_accuracy:
+        if keep == "last" or metrics["val_accuracy"] > run.val_accuracy:
             run.val_accuracy, run.best_epoch = metrics["val_accuracy"], epoch
             run.weights = {name: tensor.detach().clone() for name, tensor in trainable.weights().items()}
         now = time.monotonic()

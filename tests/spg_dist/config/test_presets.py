@@ -49,7 +49,9 @@ def test_published_hyperparameters(name: str) -> None:
     assert asdict(stage2.schedule) == {"warmup_epochs": 4, "warmup_kind": "linear", "warmup_rate": 1e-5}
     warmup = 4 if name.startswith("as-run") else 1
     assert asdict(stage1.schedule) == {"warmup_epochs": warmup, "warmup_kind": "constant", "warmup_rate": 1e-5}
-    assert (config.coop.n_ctx, config.coop.epochs) == (16, 20)
+    for baseline in (config.coop, config.cocoop, config.dpl):
+        assert (baseline.n_ctx, baseline.epochs, baseline.batch_size, baseline.learning_rate) == (16, 20, 32, 2e-3)
+    assert config.coop.initial_text == config.cocoop.initial_text == ""
 
 
 @pytest.mark.parametrize("name", preset_names())

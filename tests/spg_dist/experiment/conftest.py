@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(autouse=True)
-def home_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPG_HOME", str(home))
+@pytest.fixture(scope="module", autouse=True)
+def home_variable(home: Path) -> Iterator[None]:
+    """For a whole module, so that its shared runs have it too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPG_HOME", str(home))
+        yield
 
 
 @pytest.fixture(scope="session")

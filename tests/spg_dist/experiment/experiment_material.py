@@ -23,6 +23,7 @@ from spg_dist.training import read_trained
 
 DOMAINS = ("art", "photo", "sketch")
 CLASSES = ("boat", "car", "fish")
+TRAINED_METHODS = ("linear-probe", "coop", "cocoop", "dpl", "spg")
 SETTINGS = (
     "data.dataset=folder",
     "clip.device=cpu",
@@ -31,6 +32,13 @@ SETTINGS = (
     "stage1.batch_size=8",
     "coop.epochs=2",
     "coop.batch_size=8",
+    "linear_probe.epochs=2",
+    "linear_probe.batch_size=8",
+    "cocoop.epochs=2",
+    "cocoop.batch_size=8",
+    "dpl.epochs=2",
+    "dpl.batch_size=8",
+    "dpl.hidden_width=16",
     "stage2.epochs=3",
     "stage2.batch_size=8",
     "stage2.g_widths=[16,24]",

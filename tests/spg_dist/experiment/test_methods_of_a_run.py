@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from experiment_material import CLASSES, builder
 
 from spg_dist.evaluation.results import read_results
+from spg_dist.experiment import runs
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
@@ -49,7 +50,8 @@ def test_zero_shot_accuracy_is_that_of_a_plain_loop(experiment: Experiment, undi
     (row,) = [r for r in read_results(undisturbed_folder.results) if (r.method, r.target) == ("zero-shot", "sketch")]
     assert row.n == len(rows) == 18
     assert row.accuracy == pytest.approx(100 * correct / len(rows))
-    predictions = read_predictions(undisturbed_folder.predictions(RunSpec("zero-shot", "sketch", None)))
+    test = runs.TestSpec(RunSpec("zero-shot", "sketch", None), "sketch")
+    predictions = read_predictions(undisturbed_folder.predictions(test))
     assert [CLASSES.index(predictions[experiment.manifest.images[i].path][1]) for i in rows] == said
 
 
@@ -79,7 +81,7 @@ def test_spg_predicts_with_each_images_own_prompt(experiment: Experiment, undist
     for prompt, x in zip(prompts, experiment.table.features(rows), strict=True):
         texts = F.normalize(encoder.plain(prompt[None])[0], dim=-1)
         said.append(CLASSES[int((texts @ x).argmax())])
-    predictions = read_predictions(undisturbed_folder.predictions(SPG))
+    predictions = read_predictions(undisturbed_folder.predictions(runs.TestSpec(SPG, "sketch")))
     assert [predictions[experiment.manifest.images[i].path][1] for i in rows] == said
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiment_material import Outcome, arguments, builder, draw_images, outcome, run
+from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, draw_images, outcome, run
 
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.experiment.training import train_run
 from spg_dist.features import FeatureTable, StoredView
+from spg_dist.methods.registry import TRAINED
 from spg_dist.training import TrainingDiverged
 
 TARGET = "sketch"
@@ -34,20 +35,32 @@ def poison(experiment: Experiment, domain: str) -> Experiment:
     return experiment
 
 
-def train_all(experiment: Experiment) -> Iterator[tuple[str, dict[str, torch.Tensor], list[dict[str, float]]]]:
-    """All that is trained for the target: the sources' prompt labels, the pooled prompt, the generator."""
-    sources = [name for name in experiment.manifest.domains if name != TARGET]
-    specs = [RunSpec("prompt-label", name, 1) for name in sources]
-    for spec in [*specs, RunSpec("coop", TARGET, 1), RunSpec("spg", TARGET, 1)]:
+Trained = tuple[str, dict[str, torch.Tensor], list[dict[str, float]]]
+
+
+def train_all(experiment: Experiment, method: str) -> Iterator[Trained]:
+    """All that a method trains for the target; SPG the sources' prompt labels first."""
+    sources = [name for name in experiment.manifest.domains if name != TARGET and method == "spg"]
+    for spec in [*(RunSpec("prompt-label", name, 1) for name in sources), RunSpec(method, TARGET, 1)]:
         trained = train_run(experiment, spec, lambda epoch, metrics: None)
         yield spec.name, trained.weights, trained.history
 
 
+def test_every_method_that_trains_is_tried_here() -> None:
+    assert {*TRAINED_METHODS, "prompt-label"} == set(TRAINED)
+
+
+@pytest.mark.parametrize("selection", ["source-val", "last"])
 @pytest.mark.parametrize("views", [0, 2])
-def test_nan_features_of_the_target_change_no_bit_of_any_training(images: Path, home: Path, views: int) -> None:
-    setting = f"encode.views={views}"
-    clean = list(train_all(builder(images, home, f"clean-{views}", setting).build()))
-    poisoned = list(train_all(poison(builder(images, home, f"poisoned-{views}", setting).build(), TARGET)))
+@pytest.mark.parametrize("method", TRAINED_METHODS)
+def test_nan_features_of_the_target_change_no_bit_of_any_training(
+    images: Path, home: Path, method: str, views: int, selection: str
+) -> None:
+    settings = f"encode.views={views}", f"selection={selection}"
+    name = f"{method}-{views}-{selection}"
+    clean = list(train_all(builder(images, home, f"clean-{name}", *settings).build(), method))
+    poisoned_run = builder(images, home, f"poisoned-{name}", *settings)
+    poisoned = list(train_all(poison(poisoned_run.build(), TARGET), method))
     assert [(name, history) for name, _, history in clean] == [(name, history) for name, _, history in poisoned]
     for (name, mine, _), (_, theirs, _) in zip(clean, poisoned, strict=True):
         assert mine.keys() == theirs.keys()
@@ -60,6 +73,20 @@ def test_the_poison_does_reach_a_training_that_may_read_it(images: Path, home: P
         TrainingDiverged, match=r"prompt-label art seed 1: loss is nan in epoch 0.*stage1\.learning_rate"
     ):
         train_run(experiment, RunSpec("prompt-label", "art", 1), lambda epoch, metrics: None)
+    for method in ("linear-probe", "coop", "cocoop", "dpl"):
+        with pytest.raises(TrainingDiverged, match=rf"{method} {TARGET} seed 1: loss is nan in epoch 0"):
+            train_run(experiment, RunSpec(method, TARGET, 1), lambda epoch, metrics: None)
+
+
+def test_the_oracle_does_read_the_targets_val_split(images: Path, home: Path) -> None:
+    """Which is why it is marked as such: NaN features there make every prediction the first class."""
+    clean = builder(images, home, "oracle-clean", "selection=oracle").build()
+    poisoned = poison(builder(images, home, "oracle-poisoned", "selection=oracle").build(), TARGET)
+    spec = RunSpec("linear-probe", TARGET, 1)
+    first, second = (train_run(e, spec, lambda epoch, metrics: None) for e in (clean, poisoned))
+    assert [epoch["loss"] for epoch in first.history] == [epoch["loss"] for epoch in second.history]
+    assert [epoch["val_accuracy"] for epoch in second.history] == pytest.approx([100 / 3] * 2)
+    assert first.history != second.history
 
 
 def test_a_run_for_one_target_does_not_train_that_domains_prompt_label(

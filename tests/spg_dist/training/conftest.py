@@ -12,8 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spg_dist.classifier.config import SgdConfig
+from spg_dist.classifier.training import Classifier, ClassifierTraining
+from spg_dist.cocoop.prompts import Cocoop
+from spg_dist.dpl.prompts import Dpl
 from spg_dist.gan.config import GanConfig
 from spg_dist.gan.training import GeneratorTraining
+from spg_dist.linear_probe.probe import LinearProbe
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.training import SoftPromptTraining
 from spg_dist.training import Metrics, Trainable
@@ -112,11 +117,30 @@ def generator() -> Trainable:
     return GeneratorTraining(config, Table(), rows[:28], rows[28:], labels, encoder, seed=3)  # type: ignore[arg-type]
 
 
+def classifier(made: Classifier) -> Trainable:
+    rows = np.arange(IMAGES)
+    config = SgdConfig(epochs=EPOCHS, batch_size=8, learning_rate=0.05)
+    return ClassifierTraining(config, Table(), rows[:28], rows[28:], made, 3, "toy")  # type: ignore[arg-type]
+
+
+def cocoop() -> Trainable:
+    first = randn("first prompt", N_CTX, TEXT_WIDTH)
+    return classifier(Cocoop(encoder, first, WIDTH, 20.0, torch_random(3, "meta-net")))  # type: ignore[arg-type]
+
+
+def dpl() -> Trainable:
+    random = torch_random(3, "network")
+    return classifier(Dpl(encoder, WIDTH, 8, (N_CTX, TEXT_WIDTH), 20.0, random))  # type: ignore[arg-type]
+
+
 TRAINABLES: dict[str, Callable[[], Trainable]] = {
     "SGD": lambda: Toy(torch.optim.SGD, lr=0.02, momentum=0.9, weight_decay=1e-4),
     "AdamW": lambda: Toy(torch.optim.AdamW, lr=0.02, fused=True),
     "soft prompt": soft_prompt,
     "generator": generator,
+    "linear probe": lambda: classifier(LinearProbe(WIDTH, CLASSES)),
+    "CoCoOp": cocoop,
+    "DPL": dpl,
 }
 
 

@@ -1,0 +1,1 @@
+"""CoCoOp: a soft prompt that a small network shifts for every image."""

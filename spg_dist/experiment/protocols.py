@@ -1,0 +1,94 @@
+"""Evaluation protocols: what a run is trained on, and what it is tested on (SPG section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from spg_dist.config import Config
+from spg_dist.data import Manifest
+
+
+class EvaluationProtocol(Protocol):
+    """`where` names a training run. `tests` are the manifests of other data sets that were configured for the test."""
+
+    def trainings(self, config: Config, manifest: Manifest) -> list[str]:
+        """The `where` of every training run that the configuration asks for. Raises ValueError for unknown domains."""
+
+    def sources(self, manifest: Manifest, where: str) -> list[str]:
+        """Domains that training sees."""
+
+    def targets(self, config: Config, manifest: Manifest, tests: Sequence[Manifest], where: str) -> list[str]:
+        """What the run is tested on: domains of the same data set, or names of others."""
+
+
+class MultiSource:
+    """Leave one domain out: train on the others, test on it. `where` is the target."""
+
+    def trainings(self, config: Config, manifest: Manifest) -> list[str]:
+        return _chosen(config.targets, manifest)
+
+    def sources(self, manifest: Manifest, where: str) -> list[str]:
+        return [domain for domain in manifest.domains if domain != where]
+
+    def targets(self, config: Config, manifest: Manifest, tests: Sequence[Manifest], where: str) -> list[str]:
+        return [where]
+
+
+class SingleSource:
+    """Train on one domain, test on each other. `where` is the source."""
+
+    def trainings(self, config: Config, manifest: Manifest) -> list[str]:
+        tested = [source for source in _chosen(config.sources, manifest) if self.targets(config, manifest, [], source)]
+        if not tested:
+            raise ValueError(
+                f"sources is {config.sources} and targets is {config.targets}: a single source is tested on the other "
+                f"domains, and none is left. Give a target that is no source, or leave one of the two lists empty"
+            )
+        return tested
+
+    def sources(self, manifest: Manifest, where: str) -> list[str]:
+        return [where]
+
+    def targets(self, config: Config, manifest: Manifest, tests: Sequence[Manifest], where: str) -> list[str]:
+        return [domain for domain in _chosen(config.targets, manifest) if domain != where]
+
+
+class CrossDataset:
+    """Train on all domains of one data set, test on others with their own classes. `where` is the data set's name."""
+
+    def trainings(self, config: Config, manifest: Manifest) -> list[str]:
+        return [_file_name(manifest.dataset)]
+
+    def sources(self, manifest: Manifest, where: str) -> list[str]:
+        return list(manifest.domains)
+
+    def targets(self, config: Config, manifest: Manifest, tests: Sequence[Manifest], where: str) -> list[str]:
+        return [_file_name(test.dataset) for test in tests]
+
+
+PROTOCOLS: dict[str, EvaluationProtocol] = {
+    "multi-source": MultiSource(),
+    "single-source": SingleSource(),
+    "cross-dataset": CrossDataset(),
+}
+
+
+def _file_name(dataset: str) -> str:
+    """A data set's name, which the files of its runs are called by; a domain's name is a folder's already."""
+    if "/" in dataset or dataset.startswith("."):
+        raise ValueError(
+            f"a data set has the name {dataset!r}: set its data.name to one that a file can have, e.g. PACS"
+        )
+    return dataset
+
+
+def _chosen(names: list[str], manifest: Manifest) -> list[str]:
+    if len(manifest.domains) < 2:
+        raise ValueError(
+            f"{manifest.dataset} in {manifest.root} has one domain ({manifest.domains[0]}), but testing on a domain "
+            f"that training never saw needs at least two: expected <root>/<domain>/<class>/<images>"
+        )
+    for name in names:
+        manifest.domain_index(name)
+    return list(names) or list(manifest.domains)

@@ -1,0 +1,166 @@
+"""The noise of the test (draws, zero, averaged) and the three rules that choose an epoch."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+from experiment_material import Outcome, arguments, builder, outcome, run
+
+from spg_dist.evaluation.results import ResultRow, read_results
+from spg_dist.experiment import runs, testing
+from spg_dist.experiment.experiment import Experiment
+from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.runs import RunSpec
+from spg_dist.methods.spg import generate_prompts, load_generator, predict_with_generator
+from spg_dist.training import read_trained
+
+SPG = RunSpec("spg", "sketch", 1)
+
+
+@pytest.fixture
+def trained(undisturbed_folder: RunFolder, images: Path, home: Path) -> Experiment:
+    """The undisturbed run's experiment, whose test settings a test may change."""
+    return builder(images, home, "undisturbed").build()
+
+
+def accuracies(experiment: Experiment) -> list[float]:
+    """Of each draw, image by image through the plain text path."""
+    rows, generator = experiment.test_rows("sketch"), load_generator(experiment, SPG)
+    found = []
+    for draw in range(experiment.config.test.draws):
+        correct = 0
+        prompts_BPW = generate_prompts(experiment, generator, SPG, rows, draw)
+        for i, prompt_PW, x_D in zip(rows, prompts_BPW, experiment.table.features(rows), strict=True):
+            texts_CD = torch.nn.functional.normalize(experiment.encoder(4).plain(prompt_PW[None])[0], dim=-1)
+            correct += int((texts_CD @ x_D).argmax()) == experiment.manifest.images[i].label
+        found.append(100 * correct / len(rows))
+    return found
+
+
+def test_the_accuracy_is_the_mean_over_draws_and_their_spread_is_kept(trained: Experiment) -> None:
+    trained.config.test.draws = 4
+    expected = accuracies(trained)
+    tested = testing.test_run(trained, runs.TestSpec(SPG, "sketch"))
+    assert tested.accuracy == pytest.approx(statistics.fmean(expected))
+    assert tested.noise_std == pytest.approx(statistics.stdev(expected))
+
+
+def test_draws_differ_and_more_of_them_change_none_of_the_first(trained: Experiment) -> None:
+    rows, generator = trained.test_rows("sketch"), load_generator(trained, SPG)
+    first, second = (generate_prompts(trained, generator, SPG, rows, draw) for draw in (0, 1))
+    assert not torch.equal(first, second)
+    few = predict_with_generator(trained, SPG, rows)
+    trained.config.test.draws = 5
+    assert torch.equal(predict_with_generator(trained, SPG, rows)[: len(few)], few)
+
+
+def test_zero_noise_is_one_draw_without_a_spread(trained: Experiment) -> None:
+    trained.config.test.noise = "zero"
+    rows, generator = trained.test_rows("sketch"), load_generator(trained, SPG)
+    x_BD = trained.table.features(rows)
+    expected = generator(torch.zeros(len(rows), trained.config.stage2.latent_width), x_BD)
+    torch.testing.assert_close(generate_prompts(trained, generator, SPG, rows), expected)
+    assert predict_with_generator(trained, SPG, rows).shape == (1, len(rows))
+    assert testing.test_run(trained, runs.TestSpec(SPG, "sketch")).noise_std is None
+
+
+def test_averaging_takes_the_class_of_the_highest_mean_probability(trained: Experiment) -> None:
+    trained.config.test.average, trained.config.test.draws = True, 3
+    rows, generator = trained.test_rows("sketch"), load_generator(trained, SPG)
+    drawn = [generate_prompts(trained, generator, SPG, rows, draw) for draw in range(3)]
+    said = []
+    for b, x_D in enumerate(trained.table.features(rows)):
+        shares = []
+        for prompts_BPW in drawn:
+            texts_CD = torch.nn.functional.normalize(trained.encoder(4).plain(prompts_BPW[b : b + 1])[0], dim=-1)
+            shares.append((trained.clip.logit_scale * texts_CD @ x_D).softmax(dim=0))
+        said.append(int(torch.stack(shares).mean(dim=0).argmax()))
+    assert predict_with_generator(trained, SPG, rows).tolist() == [said]
+    assert testing.test_run(trained, runs.TestSpec(SPG, "sketch")).noise_std is None
+
+
+def spg_rows(folder: RunFolder) -> list[ResultRow]:
+    return [row for row in read_results(folder.results) if row.method == "spg"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "spread", "said"),
+    [
+        (("test.draws=3",), True, "mean accuracy over 3 draws per test image; standard deviation over draws"),
+        (("test.draws=1",), False, "1 draw per test image"),
+        (("test.noise=zero",), False, "z = 0"),
+        (("test.draws=2", "test.average=true"), False, "class probabilities averaged over 2 draws per test image"),
+    ],
+    ids=["three draws", "one draw", "zero", "averaged"],
+)
+def test_the_table_holds_the_spread_and_the_summary_names_the_noise(
+    images: Path, home: Path, settings: tuple[str, ...], spread: bool, said: str
+) -> None:
+    """All in one folder: how it is tested changes nothing that was trained."""
+    folder = run(arguments(images, home, "name=noises", "targets=[art]", "methods=[spg,coop]", *settings))
+    assert {row.noise_std is not None for row in spg_rows(folder)} == {spread}
+    assert all(row.noise_std is None for row in read_results(folder.results) if row.method != "spg")
+    assert said in folder.summary.read_text()
+
+
+def chosen(folder: RunFolder) -> list[tuple[int, list[float]]]:
+    """Best epoch and val accuracies of the generator and the pooled prompt of one run."""
+    runs_there = [read_trained(folder.artifact(RunSpec(method, "sketch", 1))) for method in ("spg", "coop")]
+    return [(run_.best_epoch, [epoch["val_accuracy"] for epoch in run_.history]) for run_ in runs_there]
+
+
+@pytest.fixture(scope="module")
+def by_rule(images: Path, home: Path) -> dict[str, RunFolder]:
+    settings = ("targets=[sketch]", "methods=[spg,coop]")
+    rules = ("last", "oracle")
+    return {r: run(arguments(images, home, f"name=rule-{r}", f"selection={r}", *settings)) for r in rules}
+
+
+def test_the_last_rule_keeps_the_last_epoch(by_rule: dict[str, RunFolder], undisturbed: Outcome) -> None:
+    for best_epoch, accuracies_ in chosen(by_rule["last"]):
+        assert best_epoch == len(accuracies_) - 1
+    assert "last epoch" in by_rule["last"].summary.read_text()
+
+
+def test_a_prompt_label_is_its_own_domains_best_under_every_rule(
+    by_rule: dict[str, RunFolder], undisturbed: Outcome
+) -> None:
+    for folder in by_rule.values():
+        for name, tensors in outcome(folder).tensors.items():
+            if name.startswith("prompt_labels/"):
+                assert torch.equal(tensors["prompt"], undisturbed.tensors[name]["prompt"])
+
+
+def test_the_oracle_selects_by_the_targets_val_split_and_is_marked(
+    by_rule: dict[str, RunFolder], images: Path, home: Path
+) -> None:
+    for best_epoch, accuracies_ in chosen(by_rule["oracle"]):
+        assert accuracies_[best_epoch] == max(accuracies_)
+    experiment = builder(images, home, "rule-oracle", "selection=oracle", "targets=[sketch]").build()
+    rows = [experiment.manifest.images[i] for i in experiment.selection_rows("sketch", keep_left_out=False)]
+    assert {experiment.manifest.domains[image.domain] for image in rows} == {"sketch"}
+    assert {image.split for image in rows} == {"val"}
+    assert "ORACLE" in by_rule["oracle"].summary.read_text()
+    assert {row.note for row in read_results(by_rule["oracle"].results)} == {
+        "oracle: selected on the target's val split"
+    }
+
+
+def test_single_source_oracle_selects_on_all_its_targets(images: Path, home: Path) -> None:
+    settings = ("selection=oracle", "protocol=single-source", "targets=[art,photo]")
+    experiment = builder(images, home, "rule-single", *settings).build()
+    rows = [experiment.manifest.images[i] for i in experiment.selection_rows("photo", keep_left_out=False)]
+    assert {experiment.manifest.domains[image.domain] for image in rows} == {"art"}
+    rows = [experiment.manifest.images[i] for i in experiment.selection_rows("sketch", keep_left_out=False)]
+    assert {experiment.manifest.domains[image.domain] for image in rows} == {"art", "photo"}
+
+
+def test_another_rule_needs_another_folder(
+    images: Path, home: Path, undisturbed_folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(arguments(images, home, "name=undisturbed", "selection=last"))
+    assert "selection is 'source-val' there and 'last' here" in capsys.readouterr().err
