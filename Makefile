@@ -25,6 +25,7 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.cache
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.prompt_encoder
+	$(BIN)/python -m benchmarks.stage2
 
 # Train the embedded CLIP anew and replace the weights that are shipped.
 pretrain: .venv/.installed
