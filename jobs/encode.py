@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 
 from spg_dist.config import parse_config
-from spg_dist.experiment.errors import reported_errors
+from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import open_run
-from spg_dist.experiment.place import executor_for
-from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images
+from spg_dist.pipeline.errors import reported_errors
+from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.progress import Display, Stopwatch
 
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import sys
 
 from spg_dist.config import Config, parse_config
-from spg_dist.experiment.errors import reported_errors
-from spg_dist.experiment.executor import Executor
+from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import RunFolder, open_run
-from spg_dist.experiment.place import executor_for
-from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images, train
-from spg_dist.experiment.reporting import report_run
 from spg_dist.experiment.runs import stage1_runs, stage2_runs, test_runs
+from spg_dist.pipeline.errors import reported_errors
+from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images, train
+from spg_dist.pipeline.reporting import report_run
 from spg_dist.progress import Display, Stopwatch
 
 

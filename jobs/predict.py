@@ -12,11 +12,11 @@ import sys
 
 from jsonargparse import auto_cli
 
-from spg_dist.experiment.errors import reported_errors
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.prediction import find_images, predict, write_predictions
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.home import resolve
+from spg_dist.pipeline.errors import reported_errors
+from spg_dist.pipeline.prediction import find_images, predict, write_predictions
 
 
 def main(run: str, images: str, target: str, seed: int = 1, output: str = "predictions.csv") -> None:

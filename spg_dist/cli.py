@@ -11,7 +11,7 @@ from jsonargparse import auto_cli
 from cache.command_line import run as cache_command
 from spg_dist.data import DataConfig, check_dataset, render
 from spg_dist.data.config import DatasetName
-from spg_dist.experiment.errors import reported_errors
+from spg_dist.pipeline.errors import reported_errors
 
 FAULTY = 1
 

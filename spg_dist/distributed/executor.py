@@ -11,7 +11,7 @@ from spg_dist.distributed.train import train_on_workers
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
-from spg_dist.experiment.testing import TestedRun, test_run
+from spg_dist.pipeline.testing import TestedRun, test_run
 from spg_dist.progress import Display
 
 TASK_RETRIES = 3

@@ -17,9 +17,9 @@ import torch
 from spg_dist.distributed.session import ray
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.experiment.training import epochs_of, train_run
+from spg_dist.pipeline.curves import CurveWriter
+from spg_dist.pipeline.training import epochs_of, train_run
 from spg_dist.progress import Display
-from spg_dist.progress.curves import CurveWriter
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig  # isort: skip - after session has set Ray's environment
 from ray.train.torch import TorchTrainer  # isort: skip

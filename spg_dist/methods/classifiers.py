@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spg_dist.classifier.config import SgdConfig
 from spg_dist.classifier.training import Classifier, ClassifierTraining
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.training import read_trained
+from spg_dist.training import SgdConfig, read_trained
 
 
 def classifier_training(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from spg_dist.training import ScheduleConfig
+from spg_dist.training import SgdConfig
 
 
 @dataclass
-class SoftPromptConfig:
+class SoftPromptConfig(SgdConfig):
     """A soft prompt learned by cross-entropy with SGD (CoOp; SPG section 3.2)."""
+
+    epochs: int = 50
+    """Passes over the training features."""
 
     n_ctx: int = 4
     """Context tokens of the prompt."""
@@ -17,31 +20,7 @@ class SoftPromptConfig:
     initial_text: str = "a photo of a"
     """Text whose token embeddings start the prompt; empty = random (standard deviation 0.02)."""
 
-    epochs: int = 50
-    """Passes over the training features."""
-
-    batch_size: int = 32
-    """Features in a step."""
-
-    learning_rate: float = 2e-3
-    """Peak learning rate of SGD."""
-
-    momentum: float = 0.9
-    """Momentum of SGD."""
-
-    weight_decay: float = 1e-4
-    """Weight decay of SGD."""
-
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """Learning rate by epoch."""
-
     def __post_init__(self) -> None:
-        for name in ("n_ctx", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}, expected more than 0, e.g. 2e-3")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum is {self.momentum}, expected a number from 0 to below 1, e.g. 0.9")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay is {self.weight_decay}, expected 0 or more, e.g. 1e-4")
+        super().__post_init__()
+        if self.n_ctx < 1:
+            raise ValueError(f"n_ctx is {self.n_ctx}, expected 1 or more")

@@ -2,10 +2,12 @@
 
 from spg_dist.training.loop import Metrics, Trainable, TrainedRun, TrainingDiverged, read_trained, train
 from spg_dist.training.schedule import ScheduleConfig, learning_rates
+from spg_dist.training.sgd import SgdConfig
 
 __all__ = [
     "Metrics",
     "ScheduleConfig",
+    "SgdConfig",
     "Trainable",
     "TrainedRun",
     "TrainingDiverged",

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spg_dist.classifier.config import SgdConfig
 from spg_dist.classifier.training import Classifier, ClassifierTraining
 from spg_dist.cocoop.prompts import Cocoop
 from spg_dist.dpl.prompts import Dpl
@@ -21,7 +20,7 @@ from spg_dist.gan.training import GeneratorTraining
 from spg_dist.linear_probe.probe import LinearProbe
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.training import SoftPromptTraining
-from spg_dist.training import Metrics, Trainable
+from spg_dist.training import Metrics, SgdConfig, Trainable
 from spg_dist.training.seeds import derive, torch_random
 
 EPOCHS = 4

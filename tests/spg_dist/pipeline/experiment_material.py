@@ -14,10 +14,10 @@ from jobs import full_pipeline
 from spg_dist.config import parse_config
 from spg_dist.embedded.drawing import draw
 from spg_dist.evaluation.results import ResultRow, read_results
-from spg_dist.experiment.executor import LocalExecutor
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.prepare import encode, load_frozen_clip, load_images
+from spg_dist.pipeline.executor import LocalExecutor
+from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.progress import Display
 from spg_dist.training import read_trained
 

@@ -14,8 +14,8 @@ from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import ResultRow, write_results
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import PROMPT_LABEL, UNTRAINED, RunSpec, stage1_runs, stage2_runs
-from spg_dist.experiment.testing import TestedRun, read_predictions
 from spg_dist.methods.spg import generate_prompts, load_generator
+from spg_dist.pipeline.testing import TestedRun, read_predictions
 from spg_dist.progress import Display
 from spg_dist.report import Curve, Projection, ReportInput, Sample, render_table, write_report, write_summary
 from spg_dist.training import read_trained

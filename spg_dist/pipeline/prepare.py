@@ -12,13 +12,13 @@ from spg_dist.data import DataConfig, Manifest, load_manifest
 from spg_dist.embedded import write_drawn_dataset
 from spg_dist.encode.job import EncodeJob, EncodeSummary
 from spg_dist.encode.shard import loaded_clip
-from spg_dist.experiment.executor import Executor
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
-from spg_dist.experiment.training import unfinished
 from spg_dist.home import home, resolve
 from spg_dist.methods.prompt_label import source_labels
+from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.training import unfinished
 from spg_dist.progress import Display, Stopwatch
 from spg_dist.training.files import write_text
 

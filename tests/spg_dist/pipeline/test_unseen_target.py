@@ -11,9 +11,9 @@ from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, dr
 
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.experiment.training import train_run
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.methods.registry import TRAINED
+from spg_dist.pipeline.training import train_run
 from spg_dist.training import TrainingDiverged
 
 TARGET = "sketch"

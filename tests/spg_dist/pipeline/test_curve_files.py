@@ -8,7 +8,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.progress.curves import CurveWriter
+from spg_dist.pipeline.curves import CurveWriter
 
 SPEC = RunSpec("spg", "photo", 1)
 

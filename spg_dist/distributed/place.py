@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spg_dist.config import Config
-from spg_dist.experiment.executor import Executor, LocalExecutor
+from spg_dist.pipeline.executor import Executor, LocalExecutor
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def executor_for(config: Config) -> Iterator[Executor]:
     if execution.backend == "local":
         yield LocalExecutor()
         return
-    from spg_dist.distributed import RayExecutor  # Ray takes seconds to import: only where it is used
+    from spg_dist.distributed.executor import RayExecutor  # Ray takes seconds to import: only where it is used
     from spg_dist.distributed.session import ray_session
 
     with ray_session():

@@ -10,11 +10,12 @@ import torch
 from experiment_material import Outcome, arguments, builder, outcome, run
 
 from spg_dist.evaluation.results import ResultRow, read_results
-from spg_dist.experiment import runs, testing
+from spg_dist.experiment import runs
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.spg import generate_prompts, load_generator, predict_with_generator
+from spg_dist.pipeline import testing
 from spg_dist.training import read_trained
 
 SPG = RunSpec("spg", "sketch", 1)

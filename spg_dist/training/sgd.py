@@ -1,15 +1,15 @@
-"""How a classifier over features is optimised."""
+"""Stochastic gradient descent over cached features."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from spg_dist.training import ScheduleConfig
+from spg_dist.training.schedule import ScheduleConfig
 
 
 @dataclass
 class SgdConfig:
-    """Cross-entropy by SGD with momentum. The baselines' published optimizer, and the one of the compared paper."""
+    """Cross-entropy by SGD with momentum: the published optimizer of stage 1 and of the baselines."""
 
     epochs: int = 20
     """Passes over the training features."""

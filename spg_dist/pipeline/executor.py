@@ -10,10 +10,10 @@ import torch
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
-from spg_dist.experiment.testing import TestedRun, test_run
-from spg_dist.experiment.training import epochs_of, train_run
+from spg_dist.pipeline.curves import CurveWriter
+from spg_dist.pipeline.testing import TestedRun, test_run
+from spg_dist.pipeline.training import epochs_of, train_run
 from spg_dist.progress import Display
-from spg_dist.progress.curves import CurveWriter
 
 
 class Executor(Protocol):
