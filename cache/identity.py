@@ -96,7 +96,7 @@ def claim_identity(folder: Folder, key: FeatureKey, store: str) -> Identity:
         raise CacheError(f"{folder.where} holds the cache of {found.key}; expected {key}. Was the folder renamed?")
     if found.store != store:
         raise CacheError(
-            f"{folder.where} is kept as {found.store}, asked for as {store}; set store={found.store}, or run "
+            f"{folder.where} is kept as {found.store}, asked for as {store}; set cache.store={found.store}, or run "
             f"`spg-dist cache convert` to make it {store}"
         )
     return found

@@ -15,7 +15,7 @@ from cache.compaction import remove_replaced
 from cache.errors import CacheError
 from cache.feature_cache import REPLACED_KEPT_SECONDS
 from cache.folder import TEMPORARY_PREFIX, LocalFolder, folder_at, sync
-from cache.identity import last_used, read_identity
+from cache.identity import STAMP_EVERY, last_used, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
 from cache.listing import cache_names
 from cache.lmdb_environment import LmdbFile
@@ -91,7 +91,7 @@ def _judge(cache: LocalFolder, keep_used_within: timedelta, report: GcReport) ->
     used = last_used(cache) or datetime.fromisoformat(identity.created)
     idle = datetime.now(UTC) - used
     leases = LeaseBook(cache.path / LEASES_FOLDER).live()
-    if idle <= keep_used_within or leases:
+    if idle <= keep_used_within + STAMP_EVERY or leases:  # the stamp may be so much older than the last use
         report.kept.append((cache.where, f"{leases} leases are held" if leases else f"used {_days(idle)} ago"))
         _leftovers(cache.child("arrow"), report)
         _leftovers(cache, report)

@@ -36,7 +36,7 @@ def show_log(job: subprocess.Popen[bytes]) -> None:
 
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill is answered as Ctrl-C is
-    print("starting a local Ray head (token authentication, localhost only) ...", flush=True)
+    print("starting a local Ray head (token authentication, dashboard on localhost) ...", flush=True)
     submission = f"spg-{uuid.uuid4().hex[:8]}"
     try:
         with local_head() as head:
@@ -48,11 +48,12 @@ def main(arguments: list[str]) -> int:
                 return job.wait()
             finally:
                 if job.poll() is None:
+                    print("\nstopping the job and the Ray head ...", file=sys.stderr, flush=True)
                     head.stop(submission)
                     job.terminate()
                     job.wait()
     except KeyboardInterrupt:
-        print("\nstopped, with the Ray head; `make demo` goes on from here", file=sys.stderr)
+        print("\nstopped, with the Ray head; the same command goes on from here", file=sys.stderr)
         return STOPPED
 
 

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
         watch = Stopwatch(display)
         builder, summary = prepare(config, folder, executor, watch)
         require_trained(builder, stage1_runs(config, builder.manifest) + stage2_runs(config, builder.manifest))
-        with watch.phase("test: on the domain that training never saw"):
+        with watch.phase("test: on what training never saw"):
             tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
         with watch.phase("report"):
             report_run(builder.build(device="cpu"), tested, summary, watch.seconds, display)

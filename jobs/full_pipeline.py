@@ -40,10 +40,10 @@ def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch,
     with watch.phase("stage 1: a prompt label for each domain"):
         train(builder, stage1_runs(config, builder.manifest), executor, display)
 
-    with watch.phase("stage 2: the prompt generator, one for each target left out"):
+    with watch.phase("stage 2: the prompt generator"):
         train(builder, stage2_runs(config, builder.manifest), executor, display)
 
-    with watch.phase("test: on the domain that training never saw"):
+    with watch.phase("test: on what training never saw"):
         tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
 
     with watch.phase("report"):

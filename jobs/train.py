@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
         builder, _ = prepare(config, folder, executor, watch)
         with watch.phase("stage 1: a prompt label for each domain"):
             train(builder, stage1_runs(config, builder.manifest), executor, display)
-        with watch.phase("stage 2: the prompt generator, one for each target left out"):
+        with watch.phase("stage 2: the prompt generator"):
             train(builder, stage2_runs(config, builder.manifest), executor, display)
 
 

@@ -69,6 +69,15 @@ def pick_device(device: str) -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
+def _check_device(device: torch.device) -> None:
+    """Allocate on it: a device that is named but not there should be one message."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"clip.device={device} cannot be used here: {reason} Use clip.device=auto") from error
+
+
 def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     """Build the model, load its weights, freeze it.
 
@@ -80,6 +89,7 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     quick_gelu = _activation(config, model_config, weights)
     _fetch(config, weights)
     where = pick_device(device or config.device)
+    _check_device(where)
     with torch.random.fork_rng(devices=[]), _quiet_open_clip():
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
         model: Any = _create(config, weights, quick_gelu)

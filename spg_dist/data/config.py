@@ -45,5 +45,10 @@ class DataConfig:
             raise ValueError(
                 f"data.images_per_class is {self.images_per_class}, expected at least 4 (train and val need two each)"
             )
+        if self.dataset == "drawn" and self.root:
+            raise ValueError(
+                f"data.root is {self.root}, but data.dataset is drawn, which needs none: add data.dataset=auto, or the "
+                f"name of your data set, or folder for <root>/<domain>/<class>/*"
+            )
         if self.dataset != "drawn" and not self.root:
             raise ValueError(f"data.root is empty, but data.dataset is {self.dataset}: give the folder of the images")

@@ -1,4 +1,9 @@
-"""A Ray head of one's own: token authentication, localhost only, its own ports, gone when it is left."""
+"""A Ray head of one's own: token authentication, its own ports, gone when it is left.
+
+The dashboard, which takes jobs, listens on 127.0.0.1 alone. Ray's inner servers (GCS, raylet, workers) listen on all
+addresses of the machine, whatever --node-ip-address says (Ray 2.60 replaces a loopback address by the machine's own),
+and ask whoever connects for the token.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar that moves,
 LINE_SHARE = 0.02  # and in a long phase one in this share of the time it has taken
+ETA_SHARE = 0.05
 LOG_WIDTH = 120
 
 
@@ -110,5 +111,6 @@ class Display:
             return
         self._printed = now
         left = (now - self._started) / max(self._done, 1) * (self._total - self._done)
-        eta = "" if finished else f", {left:.0f} s left"
+        known = self._done >= max(2, ETA_SHARE * self._total)  # the first steps wait for workers to start
+        eta = f", {left:.0f} s left" if known and not finished else ""
         self.say(f"{self._description} {self._done}/{self._total}{eta}{'; ' + detail if detail else ''}")

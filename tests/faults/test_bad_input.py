@@ -127,6 +127,16 @@ def test_a_mended_command_may_keep_its_name(images: Path, home: Path, capsys: py
     assert (home / "runs" / "bad" / "results.csv").is_file()
 
 
+def test_a_root_that_nothing_would_read_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    message = failure(["data.root=/my/photos"], capsys, status=2)
+    assert "data.dataset=auto" in message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there(images: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "clip.device=auto" in failure(arguments(images, home, "clip.device=cuda"), capsys)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write into a read-only folder")
 def test_a_runs_folder_that_cannot_be_written(images: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "runs").mkdir(parents=True, mode=0o500)

@@ -72,14 +72,15 @@ def test_a_log_gets_plain_lines(log: Screen) -> None:
 def test_an_epochs_line_names_losses_and_val_accuracy(log: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "LINE_SECONDS", 0.0)
     with Display(log.console) as shown:
-        shown.training(1, 2)
-        shown.epoch_done(
-            "spg-photo-1", 0, {"g_loss": 0.5, "d_loss": 1.25, "learning_rate": 1e-5, "val_accuracy": 61.23}
-        )
+        shown.training(1, 3)
+        metrics = {"g_loss": 0.5, "d_loss": 1.25, "learning_rate": 1e-5, "val_accuracy": 61.23}
+        shown.epoch_done("spg-photo-1", 0, metrics)
+        assert "left" not in log.text, "one step says nothing of the time that the others take"
+        shown.epoch_done("spg-photo-1", 1, metrics)
     line = log.text.splitlines()[-1]
     start, end = line.split("; ")
-    assert re.fullmatch(r"training 1 runs, epochs 1/2, \d+ s left", start)
-    assert end == "spg-photo-1 epoch 1: g_loss 0.5, d_loss 1.25, val accuracy 61.2 %"
+    assert re.fullmatch(r"training 1 runs, epochs 2/3, \d+ s left", start)
+    assert end == "spg-photo-1 epoch 2: g_loss 0.5, d_loss 1.25, val accuracy 61.2 %"
 
 
 def test_a_log_is_not_flooded(log: Screen) -> None:
