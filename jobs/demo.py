@@ -36,7 +36,7 @@ def show_log(job: subprocess.Popen[bytes]) -> None:
 
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill is answered as Ctrl-C is
-    print("starting a local Ray head (token authentication, dashboard on localhost) ...", flush=True)
+    print("starting a local Ray head (token authentication, localhost only) ...", flush=True)
     submission = f"spg-{uuid.uuid4().hex[:8]}"
     try:
         with local_head() as head:

@@ -1,9 +1,4 @@
-"""A Ray head of one's own: token authentication, its own ports, gone when it is left.
-
-The dashboard, which takes jobs, listens on 127.0.0.1 alone. Ray's inner servers (GCS, raylet, workers) listen on all
-addresses of the machine, whatever --node-ip-address says (Ray 2.60 replaces a loopback address by the machine's own),
-and ask whoever connects for the token.
-"""
+"""A Ray head of one's own: token authentication, localhost only, its own ports, gone when it is left."""
 
 from __future__ import annotations
 
@@ -23,6 +18,7 @@ from typing import IO
 
 import psutil
 
+LOOPBACK = Path(__file__).resolve().parent / "loopback"
 START_SECONDS = 90
 STOP_SECONDS = 3
 
@@ -67,6 +63,8 @@ def local_head() -> Iterator[LocalHead]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
+        "SPG_RAY_LOOPBACK": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(LOOPBACK), os.environ.get("PYTHONPATH")])),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
         "PYTHONUNBUFFERED": "1",

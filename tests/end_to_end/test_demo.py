@@ -36,6 +36,15 @@ def test_ctrl_c_ends_the_demo_and_all_that_it_started_but_no_other_ray(head: Loc
     family = family_of(demo)
     assert any("raylet" in process.name() for process in family)
 
+    listening = {
+        connection.laddr.ip
+        for process in family
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1"}, "something listens beyond localhost"
+    assert listening
+
     demo.send_signal(signal.SIGINT)
 
     assert demo.wait(PATIENCE_SECONDS) == 130, log.read_text()

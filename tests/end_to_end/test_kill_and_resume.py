@@ -48,7 +48,7 @@ class Job:
     def kill_driver(self) -> None:
         for process in psutil.process_iter(["cmdline"]):
             command = process.info["cmdline"] or []
-            if "jobs/full_pipeline.py" in command and SETTINGS[0] in command and "submit" not in command:
+            if "jobs/full_pipeline.py" in command and "name=killed" in command and "submit" not in command:
                 process.kill()
         assert self.process.wait(PATIENCE_SECONDS) != 0
 
