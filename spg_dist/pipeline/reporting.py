@@ -26,7 +26,7 @@ SELECTION_RULES = {
     "last": "last epoch",
     "oracle": "ORACLE: best epoch on the target's own validation split, a ceiling and no result",
 }
-SAMPLES_PER_DOMAIN = 8
+SAMPLES_PER_DOMAIN = 6  # one row of the report at desktop width
 PROJECTED_PER_DOMAIN = 60
 THUMBNAIL_PIXELS = 160
 
