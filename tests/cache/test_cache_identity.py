@@ -61,7 +61,7 @@ def test_two_keys_in_one_root_never_mix(tmp_path: Path, store: StoreName) -> Non
 
 def test_a_cache_kept_in_the_other_store_is_refused_with_the_cure(tmp_path: Path) -> None:
     FeatureCache.open(tmp_path, key_of(), store="arrow")
-    with pytest.raises(CacheError, match=r"kept as arrow, asked for as lmdb; set store=arrow, or run .*convert"):
+    with pytest.raises(CacheError, match=r"kept as arrow, asked for as lmdb; set cache.store=arrow, or run .*convert"):
         FeatureCache.open(tmp_path, key_of(), store="lmdb")
 
 
