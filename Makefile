@@ -20,12 +20,9 @@ types: .venv/.installed-dev
 pytest: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
-# Every claim of speed, measured here and now (about ten minutes; some need 3 GB of disk).
+# Every claim of speed, measured here and now, in one table (some need 3 GB of disk); ARGS="encode stage2" measures some.
 bench: .venv/.installed
-	$(BIN)/python -m benchmarks.cache
-	$(BIN)/python -m benchmarks.warm_start
-	$(BIN)/python -m benchmarks.prompt_encoder
-	$(BIN)/python -m benchmarks.stage2
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # Train the embedded CLIP anew and replace the weights that are shipped.
 pretrain: .venv/.installed
