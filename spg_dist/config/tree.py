@@ -7,6 +7,7 @@ from typing import Literal
 
 from spg_dist.clip.config import ClipConfig
 from spg_dist.cocoop.config import CocoopConfig
+from spg_dist.config.tune import TuneConfig
 from spg_dist.data.config import DataConfig
 from spg_dist.dpl.config import DplConfig
 from spg_dist.encode.config import CacheConfig, EncodeConfig
@@ -139,6 +140,9 @@ class Config:
 
     dpl: DplConfig = field(default_factory=DplConfig)
     """The DPL baseline: a prompt for every domain, from a batch of its images."""
+
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    """The search for hyperparameters before the training (full_pipeline.py, tune.py)."""
 
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     """Workers, checkpoints, restarts."""

@@ -17,7 +17,7 @@ from spg_dist.training.files import write_text
 
 # What may differ between two invocations for the same folder: it selects runs or says how they are executed, and no
 # finished run depends on it (each file carries the digest of what it does depend on).
-FREE_FIELDS = ("execution", "test", "sources", "targets", "test_data", "seeds", "methods", "runs")
+FREE_FIELDS = ("execution", "test", "sources", "targets", "test_data", "seeds", "methods", "runs", "tune")
 
 
 @dataclass(frozen=True)
