@@ -82,16 +82,15 @@ def _cpu_model() -> str:
 
 
 def print_table(claims: Iterable[Claim], file: TextIO | None = None) -> None:
-    """The machine, then a row per claim."""
+    """The machine, then for each claim its ratio, target and verdict, and below them what was measured and demanded."""
+    claims = list(claims)
     words = {None: "reported", True: "met", False: "NOT MET"}
-    rows = [("claim", "ratio", "target", "", "measured", "demand")]
+    width = max([len(claim.claim) for claim in claims], default=0)
+    lines = [machine(), "", f"{'claim':<{width}}  {'ratio':>8}  {'target':>8}"]
     for claim in claims:
         ratio = "" if claim.ratio is None else f"{claim.ratio:.3g}"
         target = "" if claim.target is None else f">= {claim.target:g}"
-        rows.append((claim.claim, ratio, target, words[claim.met], claim.measured, claim.demand))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    lines = [machine(), ""]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[-1]]).rstrip())
+        lines.append(f"{claim.claim:<{width}}  {ratio:>8}  {target:>8}  {words[claim.met]}")
+        lines.append(f"    {claim.measured}")
+        lines.append(f"    {claim.demand}")
     print("\n".join(lines), file=file or sys.stdout, flush=True)

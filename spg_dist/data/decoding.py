@@ -33,7 +33,8 @@ def decode_rgb(path: Path) -> Image.Image:
         with Image.open(path, formats=FORMATS) as image:
             _check_size(image)
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image)
     except ImageRejected:
         raise
     except UnidentifiedImageError as error:

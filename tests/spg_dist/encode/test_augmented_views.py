@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from small_images import picture
+from torchvision.transforms import RandomResizedCrop
 
 from spg_dist.clip.load import Clip
 from spg_dist.encode import transform
@@ -52,6 +53,16 @@ def test_crops_keep_8_to_100_percent_of_the_area_at_ratios_of_three_to_four() ->
     share, ratio = h * w / (height * width), w / h
     assert 0.078 < share.min() < 0.15 and 0.85 < share.max() <= 1.0  # whole pixels round the limits
     assert 0.73 < ratio.min() < 0.8 and 1.25 < ratio.max() < 1.36
+
+
+@pytest.mark.parametrize("size", [(300, 400), (1, 1), (7, 900), (640, 20), (227, 227), (3, 4), (500, 375)])
+def test_crops_are_those_of_torchvision(size: tuple[int, int]) -> None:
+    """Its numbers, without its way to draw them from the program's own."""
+    for seed in range(60):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.default_rng(seed).integers(2**31)))
+            expected = RandomResizedCrop.get_params(torch.empty(1, *size), [0.08, 1.0], [3 / 4, 4 / 3])
+        assert draw_crop(*size, np.random.default_rng(seed)) == expected
 
 
 def test_half_of_the_views_are_mirrored(clip: Clip) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from PIL import Image
 from small_images import picture
 
 from spg_dist.clip.load import Clip
-from spg_dist.encode.encoder import ImageEncoder
+from spg_dist.data import decode_rgb
+from spg_dist.encode import encoder as encoder_module
+from spg_dist.encode.encoder import BATCHES_AHEAD, ImageEncoder
 from spg_dist.encode.transform import ImageTransform
 from spg_dist.features import FeatureTable
 
@@ -54,6 +57,56 @@ def test_a_feature_does_not_depend_on_the_images_beside_it(images: Path, clip: C
     np.testing.assert_array_equal(together, backwards)
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("resize_mode", ["shortest", "longest", "squash"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("size", [64, (48, 80)])
+def test_pixels_are_those_of_open_clips_own_transform_bit_for_bit(
+    clip: Clip, resize_mode: str, interpolation: str, size: int | tuple[int, int]
+) -> None:
+    fields = {**clip.preprocess, "resize_mode": resize_mode, "interpolation": interpolation, "size": size}
+    theirs = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**fields), is_train=False)
+    ours = ImageTransform(fields)
+    images = [picture("wide"), picture("tall", height=150, width=31), picture("small", height=20, width=20)]
+    expected_B3HW = torch.stack([theirs(image) for image in images])
+    batch_BHW3 = torch.from_numpy(np.stack([ours.pixels(image, "") for image in images]))
+    assert torch.equal(ours.normalise(batch_BHW3), expected_B3HW)
+    assert torch.equal(ours(images[1], ""), expected_B3HW[1])
+
+
+def test_many_readers_give_the_features_of_one(images: Path, clip: Clip) -> None:
+    """As beside an accelerator: augmented views too, whose crops are drawn while other threads draw theirs."""
+    paths = sorted(images.rglob("*.png"))
+    alone = ImageEncoder(clip, ImageTransform(clip.preprocess, "aug-1-0"), batch_size=4)
+    together = ImageEncoder(clip, ImageTransform(clip.preprocess, "aug-1-0"), batch_size=4)
+    assert alone.readers == 1
+    together.readers = 8
+    digests = [path.name for path in paths]
+    np.testing.assert_array_equal(together(paths, digests).features_ND, alone(paths, digests).features_ND)
+
+
+def test_no_more_batches_are_decoded_ahead_than_memory_is_meant_for(
+    images: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = sorted(images.rglob("*.png"))[:40]
+    encoder = ImageEncoder(clip, ImageTransform(clip.preprocess), batch_size=4)
+    decoded: list[Path] = []
+    ahead: list[int] = []
+
+    def decode(path: Path) -> Image.Image:
+        decoded.append(path)
+        return decode_rgb(path)
+
+    def encode(pixels: list[np.ndarray]) -> np.ndarray:
+        time.sleep(0.05)  # long enough for the reader to decode all that it may
+        ahead.append(len(decoded) - 4 * (len(ahead) + 1))
+        return np.zeros((len(pixels), clip.feature_width), dtype=np.float32)
+
+    monkeypatch.setattr(encoder_module, "decode_rgb", decode)
+    monkeypatch.setattr(encoder, "_encode", encode)
+    encoder(paths, [""] * len(paths))
+    assert max(ahead) == 4 * BATCHES_AHEAD and ahead[-1] == 0
 
 
 def test_the_table_does_not_depend_on_the_number_of_shards(encode: Encode, images: Path, encoded: Encoded) -> None:
