@@ -1,21 +1,27 @@
 """`make demo`: a Ray head of its own, the whole pipeline submitted to it on the embedded data, and the head gone again.
 
-Takes the same arguments as full_pipeline.py. About 4 minutes on 2 cores; a second run encodes and trains nothing.
+Takes the arguments of full_pipeline.py, whose --help explains them. About 4 minutes on 2 cores; a second run encodes
+and trains nothing.
 """
 
 from __future__ import annotations
 
 import io
-import signal
 import subprocess
 import sys
 import uuid
 from pathlib import Path
 
+if __name__ == "__main__":  # first: a stop from now on ends in one line
+    from spg_dist.interruption import stop_in_one_line
+
+    stop_in_one_line()
+
 from spg_dist.distributed.local_head import local_head
+from spg_dist.interruption import stops_ignored
+from spg_dist.pipeline.errors import reported_errors
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STOPPED = 130
 
 
 def show_log(job: subprocess.Popen[bytes]) -> None:
@@ -35,26 +41,23 @@ def show_log(job: subprocess.Popen[bytes]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill is answered as Ctrl-C is
-    print("starting a local Ray head (token authentication, localhost only) ...", flush=True)
+    arguments = ["name=demo", *arguments]
+    shown = " ".join(["python jobs/full_pipeline.py", *arguments])
     submission = f"spg-{uuid.uuid4().hex[:8]}"
-    try:
-        with local_head() as head:
-            shown = " ".join(["python jobs/full_pipeline.py", *arguments])
-            print(f"dashboard: {head.dashboard}\nray job submit --working-dir . -- {shown}", flush=True)
-            job = head.submit(REPOSITORY, ["python", "jobs/full_pipeline.py", *arguments], submission)
-            try:
-                show_log(job)
-                return job.wait()
-            finally:
-                if job.poll() is None:
+    print("starting a local Ray head (token authentication, localhost only) ...", flush=True)
+    with reported_errors(), local_head() as head:
+        print(f"dashboard: {head.dashboard}\nray job submit --working-dir . -- {shown}", flush=True)
+        job = head.submit(REPOSITORY, ["python", "jobs/full_pipeline.py", *arguments], submission)
+        try:
+            show_log(job)
+            return job.wait()
+        finally:
+            if job.poll() is None:
+                with stops_ignored():
                     print("\nstopping the job and the Ray head ...", file=sys.stderr, flush=True)
                     head.stop(submission)
                     job.terminate()
                     job.wait()
-    except KeyboardInterrupt:
-        print("\nstopped, with the Ray head; the same command goes on from here", file=sys.stderr)
-        return STOPPED
 
 
 if __name__ == "__main__":

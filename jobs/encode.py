@@ -10,6 +10,11 @@ from __future__ import annotations
 
 import sys
 
+if __name__ == "__main__":  # first: a stop during the imports below, which take seconds, ends in one line
+    from spg_dist.interruption import stop_in_one_line
+
+    stop_in_one_line()
+
 from spg_dist.config import parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import open_run

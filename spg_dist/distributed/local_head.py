@@ -18,6 +18,8 @@ from typing import IO
 
 import psutil
 
+from spg_dist.interruption import stops_ignored
+
 LOOPBACK = Path(__file__).resolve().parent / "loopback"
 START_SECONDS = 90
 STOP_SECONDS = 3
@@ -48,7 +50,7 @@ def local_head() -> Iterator[LocalHead]:
     """Start a head; on leaving, end the processes it started and nothing else.
 
     Raises:
-        RuntimeError: the head does not come up, with the end of its log.
+        ConnectionError: the head does not come up, with the end of its log.
     """
     folder = Path(tempfile.mkdtemp(prefix="spg-ray-"))  # short: a socket's path has at most 107 characters
     token = folder / "token"
@@ -82,8 +84,9 @@ def local_head() -> Iterator[LocalHead]:
         _wait_until_up(head, dashboard, environment, log)
         yield LocalHead(dashboard, environment)
     finally:
-        _end(started)
-        shutil.rmtree(folder, ignore_errors=True)
+        with stops_ignored():
+            _end(started)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ray() -> str:
@@ -125,7 +128,7 @@ def _wait_until_up(head: subprocess.Popen[bytes], dashboard: str, environment: d
             return
         time.sleep(0.5)
     end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    raise RuntimeError(
+    raise ConnectionError(
         f"the local Ray head did not answer at {dashboard} within {START_SECONDS} s. The end of its log:\n{end}"
     )
 

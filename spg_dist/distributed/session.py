@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TypeVar
 
 from spg_dist.home import home, in_ray_job
+from spg_dist.interruption import handlers_kept, stops_ignored
 
 # Ray reads these when it is imported: a trainer asks its workers for news every 0.2 s, which takes 8 s off every fit();
-# no usage report is sent to anybody.
+# no usage report is sent to anybody; a kill is this program's to answer, not for a dump of C++ frames.
 DEFAULTS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 for name, value in DEFAULTS.items():
     os.environ.setdefault(name, value)
 
 import ray as ray  # noqa: E402 - exported: whoever needs Ray takes it from here, after its environment is set
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -29,20 +37,42 @@ def ray_session() -> Iterator[None]:
     if not already:
         # not Ray's own default, which also tries the last head started here, dead or alive, and waits for it
         joined = in_ray_job() or "RAY_ADDRESS" in os.environ
-        ray.init(
-            address=None if joined else "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            include_dashboard=False,
-            configure_logging=False,
-            # workers run in folders of their own: relative paths must lead them where they lead this process
-            runtime_env={"env_vars": {"SPG_HOME": str(home())}},
-        )
+        sys.stdout.write(f"{'joining the Ray cluster' if joined else 'starting Ray on this machine'} ...\n")
+        sys.stdout.flush()
+        with handlers_kept():  # Ray's own answer to a kill is to exit without a word
+            ray.init(
+                address=None if joined else "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=False,
+                configure_logging=False,
+                # workers run in folders of their own: relative paths must lead them where they lead this process
+                runtime_env={"env_vars": {"SPG_HOME": str(home())}},
+            )
     try:
         yield
     finally:
         if not already:
-            ray.shutdown()
+            with stops_ignored():
+                ray.shutdown()
+
+
+def interruptible(blocking: Callable[[], Result]) -> Result:
+    """The result of a call that blocks, made in a thread, so that Ctrl-C reaches this one at once.
+
+    In the main thread `fit()` of Ray Train takes Ctrl-C for itself: it asks its controller to abort, which took 25 s,
+    and exits with status 0 or 1. After an interruption the call is left to itself: the end of the session ends it.
+    """
+    done: Future[Result] = Future()
+
+    def call() -> None:
+        try:
+            done.set_result(blocking())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=call, name="interruptible", daemon=True).start()
+    return done.result()
 
 
 def accelerators_of_cluster() -> float:

@@ -7,15 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from spg_dist.interruption import STOPPED, say_stopped, stops_as_keyboard_interrupt
+
 FAILED = 1
-STOPPED = 130
 
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """What a user can mend becomes one message and exit status 1, Ctrl-C status 130; the rest stays a traceback."""
+    """What a user can mend becomes one message and exit status 1, a stop status 130; the rest stays a traceback."""
     try:
-        yield
+        with stops_as_keyboard_interrupt():
+            yield
     except ValueError as error:
         sys.stderr.write(f"\nerror: {error}\n")
         sys.exit(FAILED)
@@ -23,7 +25,7 @@ def reported_errors() -> Iterator[None]:
         sys.stderr.write(f"\nerror: {_in_words(error)}\n")
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped: the same command goes on from here\n")
+        say_stopped()
         sys.exit(STOPPED)
 
 

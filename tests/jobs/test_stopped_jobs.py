@@ -1,0 +1,63 @@
+"""Ctrl-C and a kill end every job in one line and status 130, from its first moment on, and leave nothing running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ONE_LINE = "stopped: the same command goes on from here"
+SLOW_MODULE = "import time\nprint('importing', flush=True)\ntry:\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
+IN_RAY = """
+import time
+from spg_dist.interruption import stop_in_one_line
+stop_in_one_line()
+from spg_dist.pipeline.errors import reported_errors
+from spg_dist.distributed.session import interruptible, ray, ray_session
+with reported_errors(), ray_session():
+    ray.get(ray.remote(lambda: 1).remote())
+    print("working", flush=True)
+    interruptible(lambda: time.sleep(60))
+"""
+
+
+def stop_at(line: str, command: list[str], number: signal.Signals, environment: dict[str, str]) -> tuple[int, str]:
+    """Exit status and standard error of a command that gets a signal when it prints a line."""
+    pipe = subprocess.PIPE
+    job = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=pipe, stderr=pipe, text=True)
+    assert job.stdout is not None
+    while line not in (printed := job.stdout.readline()):
+        assert printed, f"it never printed {line!r}: {job.communicate()[1]}"
+    family = psutil.Process(job.pid).children(recursive=True)
+    job.send_signal(number)
+    said = job.communicate(timeout=60)[1]
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive, [process.cmdline() for process in alive]
+    return job.returncode, said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("job", ["full_pipeline", "encode", "train", "evaluate", "predict", "demo"])
+def test_a_stop_during_the_imports_ends_in_one_line(job: str, number: signal.Signals, tmp_path: Path) -> None:
+    heavy = "psutil" if job == "demo" else "torch"
+    (tmp_path / f"{heavy}.py").write_text(SLOW_MODULE)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
+    status, said = stop_at("importing", [sys.executable, f"jobs/{job}.py"], number, environment)
+    assert (status, said.strip()) == (130, ONE_LINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_ray_works_ends_in_one_line_and_ends_ray(number: signal.Signals, tmp_path: Path) -> None:
+    environment = {**os.environ, "SPG_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("RAY_ADDRESS", None)
+    status, said = stop_at("working", [sys.executable, "-c", IN_RAY], number, environment)
+    assert status == 130
+    assert said.strip().splitlines()[-1] == ONE_LINE
+    assert "Traceback" not in said and "***" not in said
