@@ -18,7 +18,8 @@ from spg_dist.distributed.session import ray
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.curves import CurveWriter
-from spg_dist.pipeline.training import epochs_of, train_run
+from spg_dist.pipeline.executor import resumed_in_words
+from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.progress import Display
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig  # isort: skip - after session has set Ray's environment
@@ -36,15 +37,19 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class RunResumed:
+    """A run that goes on behind so many epochs."""
+
+    spec: RunSpec
+    epochs: int
+
+
+@dataclass(frozen=True)
 class RunFailed:
     """A run that cannot go on, whatever is restarted: its configuration or data are at fault."""
 
     spec: RunSpec
     reason: str
-
-
-class RunsFailed(ValueError):
-    """Runs that ended with an error of their own; the message has each one's."""
 
 
 def train_on_workers(
@@ -94,15 +99,14 @@ def _train_in_worker(config: dict[str, Any]) -> None:
     experiment = builder.build()
     events: Queue = config["events"]
     mine: list[RunSpec] = config["specs"][context.get_world_rank() :: context.get_world_size()]
-    for spec in mine:
-
-        def report(epoch: int, metrics: dict[str, float], spec: RunSpec = spec) -> None:
-            events.put(EpochDone(spec, epoch, metrics))
-
-        try:
-            train_run(experiment, spec, report)
-        except (ValueError, OSError) as error:  # the user's to mend: no restart would help, and other runs can go on
-            events.put(RunFailed(spec, str(error)))
+    train_runs(
+        experiment,
+        mine,
+        report=lambda spec, epoch, metrics: events.put(EpochDone(spec, epoch, metrics)),
+        # the user's to mend: no restart would help, and other runs can go on
+        failed=lambda spec, error: events.put(RunFailed(spec, str(error))),
+        resumed=lambda spec, epochs: events.put(RunResumed(spec, epochs)),
+    )
     ray.train.report({"runs": len(mine)})
 
 
@@ -144,9 +148,12 @@ class Listener:
                 if stopping:
                     return
 
-    def _take(self, event: EpochDone | RunFailed) -> None:
+    def _take(self, event: EpochDone | RunResumed | RunFailed) -> None:
         if isinstance(event, RunFailed):
             self.failed.append(event)
+            return
+        if isinstance(event, RunResumed):
+            self.display.say(resumed_in_words(event.spec, event.epochs))
             return
         self.curves.write(event.spec, event.epoch, event.metrics)
         if (event.spec, event.epoch) not in self._seen:

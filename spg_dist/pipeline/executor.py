@@ -12,7 +12,7 @@ from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.pipeline.curves import CurveWriter
 from spg_dist.pipeline.testing import TestedRun, test_run
-from spg_dist.pipeline.training import epochs_of, train_run
+from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.progress import Display
 
 
@@ -23,10 +23,15 @@ class Executor(Protocol):
         """Encode shards, yielding reports as they come."""
 
     def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
-        """Train runs to their files in the run's folder. Raises TrainingDiverged naming the runs that diverged."""
+        """Train runs to their files in the run's folder. Raises RunsFailed, or the error of the one run that failed."""
 
     def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
         """Test runs, in the order of `specs`."""
+
+
+def resumed_in_words(spec: RunSpec, epochs: int) -> str:
+    """A line of the log for a run that goes on from its checkpoint."""
+    return f"{spec.name}: resumed at epoch {epochs + 1}"
 
 
 class LocalExecutor:
@@ -39,14 +44,24 @@ class LocalExecutor:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)
         experiment = builder.build()
         display.training(len(specs), epochs_of(builder.config, specs))
+        errors: list[ValueError | OSError] = []
         with CurveWriter(builder.folder) as curves:
-            for spec in specs:
 
-                def report(epoch: int, metrics: dict[str, float], spec: RunSpec = spec) -> None:
-                    curves.write(spec, epoch, metrics)
-                    display.epoch_done(spec.name, epoch, metrics)
+            def report(spec: RunSpec, epoch: int, metrics: dict[str, float]) -> None:
+                curves.write(spec, epoch, metrics)
+                display.epoch_done(spec.name, epoch, metrics)
 
-                train_run(experiment, spec, report)
+            train_runs(
+                experiment,
+                specs,
+                report,
+                failed=lambda spec, error: errors.append(error),
+                resumed=lambda spec, epochs: display.say(resumed_in_words(spec, epochs)),
+            )
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise RunsFailed("; ".join(map(str, errors)))
 
     def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)

@@ -1,17 +1,33 @@
 """Training without a method in it: the loop, schedules, seeds, files."""
 
-from spg_dist.training.loop import Metrics, Trainable, TrainedRun, TrainingDiverged, read_trained, train
+from spg_dist.training.loop import (
+    Metrics,
+    RunGroup,
+    RunPlan,
+    TrainedRun,
+    TrainingDiverged,
+    finished_run,
+    read_trained,
+    replay,
+    train,
+)
+from spg_dist.training.one_by_one import OneByOne, Trainable
 from spg_dist.training.schedule import ScheduleConfig, learning_rates
 from spg_dist.training.sgd import SgdConfig
 
 __all__ = [
     "Metrics",
+    "OneByOne",
+    "RunGroup",
+    "RunPlan",
     "ScheduleConfig",
     "SgdConfig",
     "Trainable",
     "TrainedRun",
     "TrainingDiverged",
+    "finished_run",
     "learning_rates",
     "read_trained",
+    "replay",
     "train",
 ]

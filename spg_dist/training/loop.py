@@ -1,10 +1,14 @@
-"""The one training loop: epochs, model selection, checkpoint and resume, for every method that trains."""
+"""The one training loop: epochs, model selection, checkpoint and resume, for every method that trains.
+
+It trains many runs in lockstep: each round every unfinished run advances by one epoch, its own next one. Runs come in
+groups; what a group does for an epoch may be one program for all of its runs.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,31 +18,30 @@ from torch import Tensor
 from spg_dist.training.files import read_tensors, write_tensors
 
 Metrics = dict[str, float]
-EpochReport = Callable[[int, Metrics], None]
+CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: runs in lockstep all have theirs at once
 
 
-class Trainable(Protocol):
-    """What a method gives to the loop.
+class RunGroup(Protocol):
+    """What a method gives to the loop: runs, by their number, that are trained together.
 
-    Epoch e must depend on `state()` and e alone, so that a resumed run repeats nothing and skips nothing.
+    A run's epoch e must depend on its `state` and e alone, not on the runs beside it, so that a resumed run repeats
+    nothing and skips nothing, in whatever group it goes on. A run that a `train_epoch` leaves out never comes back.
     """
 
-    epochs: int
+    def train_epoch(self, epochs: Mapping[int, int]) -> dict[int, Metrics]:
+        """One pass over the training features for each run that has an epoch here; returns its mean losses."""
 
-    def train_epoch(self, epoch: int) -> Metrics:
-        """One pass over the training features; returns mean losses."""
-
-    def val_accuracy(self) -> float:
+    def val_accuracy(self, run: int) -> float:
         """Accuracy (percent) on the validation features of the training domains."""
 
-    def weights(self) -> dict[str, Tensor]:
+    def weights(self, run: int) -> dict[str, Tensor]:
         """What is learned: kept when its val accuracy is the best so far."""
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self, run: int) -> dict[str, Tensor]:
         """All that the next epoch needs: weights and the optimizers' moments."""
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on from a former `state()`."""
+    def load_state(self, run: int, state: dict[str, Tensor]) -> None:
+        """Go on from a former `state`."""
 
 
 @dataclass
@@ -48,7 +51,8 @@ class TrainedRun:
     Arguments:
         identity: digest of all that determines the result.
         best_epoch: epoch (from 0) with the highest val accuracy, the first of equals.
-        history: one dictionary of metrics an epoch, `val_accuracy` (percent) among them.
+        history: one dictionary of metrics an epoch, with `val_accuracy` (percent) where the epoch was judged.
+        seconds: of training and validation; of what runs do together, each has an equal share.
     """
 
     identity: str
@@ -72,80 +76,180 @@ class TrainingDiverged(ValueError):
     """A loss became infinite or not a number."""
 
 
+@dataclass(frozen=True)
+class RunPlan:
+    """What the loop must know about a run, and whom it tells.
+
+    Arguments:
+        identity: digest of all that determines the result.
+        artifact: file of the finished run.
+        checkpoint: file of the state between epochs; removed once the artifact is there.
+        report: called after every epoch with its number and metrics; on resume first with the epochs done before.
+        failed: called when the run ends with an error of its own: it diverged, or its files cannot be read or written.
+        resumed: called with the number of epochs that a checkpoint saves.
+        keep: weights of the first epoch with the best val accuracy, or of the last epoch.
+        val_every: every so many epochs one is judged and may be kept; the last always is.
+    """
+
+    identity: str
+    artifact: Path
+    checkpoint: Path
+    epochs: int
+    report: Callable[[int, Metrics], None]
+    failed: Callable[[ValueError | OSError], None]
+    resumed: Callable[[int], None]
+    keep: Literal["best", "last"] = "best"
+    val_every: int = 1
+
+    def judges(self, epoch: int) -> bool:
+        return (epoch + 1) % self.val_every == 0 or epoch + 1 == self.epochs
+
+
 def read_trained(path: Path) -> TrainedRun:
     """A finished run from its file. Raises ValueError if it is damaged."""
     return _stored_run(path, *read_tensors(path))
 
 
-def train(
-    trainable: Trainable,
-    identity: str,
-    artifact: Path,
-    checkpoint: Path,
-    report: EpochReport,
-    checkpoint_seconds: float,
-    keep: Literal["best", "last"] = "best",
-) -> TrainedRun:
-    """Train to the end, or go on from the last checkpoint, or return the finished run that is already there.
-
-    Arguments:
-        artifact: file of the finished run.
-        checkpoint: file of the state between epochs; removed once the artifact is there.
-        report: called after every epoch with its number and metrics; on resume first with the epochs done before.
-        checkpoint_seconds: at least so long between two checkpoints; 0 = after every epoch.
-        keep: weights of the first epoch with the best val accuracy, or of the last epoch.
-
-    Raises:
-        TrainingDiverged: a loss is not finite.
-    """
-    if artifact.exists():
-        finished = read_trained(artifact)
-        if finished.identity == identity:
-            _replay(finished, report)
-            return finished
-    run = _resume(trainable, identity, checkpoint) or TrainedRun(identity)
-    _replay(run, report)
-    written = started = time.monotonic()
-    before = run.seconds
-    for epoch in range(len(run.history), trainable.epochs):
-        metrics = trainable.train_epoch(epoch)
-        _check_finite(metrics, epoch)
-        metrics["val_accuracy"] = _checked_accuracy(trainable.val_accuracy(), epoch)
-        run.history.append(metrics)
-        if keep == "last" or metrics["val_accuracy"] > run.val_accuracy:
-            run.val_accuracy, run.best_epoch = metrics["val_accuracy"], epoch
-            run.weights = {name: tensor.detach().clone() for name, tensor in trainable.weights().items()}
-        now = time.monotonic()
-        run.seconds = before + now - started
-        if now - written >= checkpoint_seconds and epoch + 1 < trainable.epochs:
-            _write_checkpoint(trainable, run, checkpoint)
-            written = now
-        report(epoch, metrics)
-    write_tensors(artifact, run.weights, run.record())
-    checkpoint.unlink(missing_ok=True)
-    return run
+def finished_run(plan: RunPlan) -> TrainedRun | None:
+    """The run, if its file is there and of the same identity. Raises ValueError if the file is damaged."""
+    if not plan.artifact.exists():
+        return None
+    found = read_trained(plan.artifact)
+    return found if found.identity == plan.identity else None
 
 
-def _replay(run: TrainedRun, report: EpochReport) -> None:
+def replay(run: TrainedRun, report: Callable[[int, Metrics], None]) -> None:
+    """Report the epochs that were trained before."""
     for epoch, metrics in enumerate(run.history):
         report(epoch, metrics)
 
 
-def _write_checkpoint(trainable: Trainable, run: TrainedRun, path: Path) -> None:
-    best = {f"best/{name}": tensor for name, tensor in run.weights.items()}
-    state = {f"state/{name}": tensor for name, tensor in trainable.state().items()}
-    write_tensors(path, best | state, run.record())
+def train(groups: Sequence[tuple[RunGroup, Sequence[RunPlan]]], checkpoint_seconds: float) -> list[TrainedRun | None]:
+    """Train all runs of all groups to the end, each from its last checkpoint.
+
+    Arguments:
+        groups: each with the plans of its runs, in the order of their numbers.
+        checkpoint_seconds: at least so long between two checkpoints of a run; 0 = after every epoch.
+
+    Returns:
+        the runs in the order of the plans; None for those that were reported as failed.
+    """
+    checkpoints = _Checkpoints(checkpoint_seconds)
+    teams = [[_Run(group, number, plan) for number, plan in enumerate(plans)] for group, plans in groups]
+    runs = [run for team in teams for run in team]
+    for run in runs:
+        run.resume()
+    while any(run.active for run in runs):
+        checkpoints.runs = sum(run.active for run in runs)
+        for team in teams:
+            _advance([run for run in team if run.active], checkpoints)
+    return [None if run.has_failed else run.trained for run in runs]
 
 
-def _resume(trainable: Trainable, identity: str, path: Path) -> TrainedRun | None:
-    if not path.exists():
-        return None
-    tensors, record = read_tensors(path)
-    if record.get("identity") != identity:
-        return None
-    trainable.load_state({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
-    best = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}
-    return _stored_run(path, best, record)
+class _Checkpoints:
+    """How often checkpoints are written."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.runs = 1
+        self._cost_seconds = 0.0
+
+    def due(self, since: float) -> bool:
+        pause = max(self.seconds, self.runs * self._cost_seconds / CHECKPOINT_SHARE) if self.seconds else 0.0
+        return time.monotonic() - since >= pause
+
+    def written(self, seconds: float) -> None:
+        self._cost_seconds = seconds
+
+
+class _Run:
+    """One run on its way through the loop."""
+
+    def __init__(self, group: RunGroup, number: int, plan: RunPlan) -> None:
+        self.group, self.number, self.plan = group, number, plan
+        self.trained = TrainedRun(plan.identity)
+        self.has_failed = False
+        self._written = time.monotonic()
+
+    @property
+    def epoch(self) -> int:
+        """The next one."""
+        return len(self.trained.history)
+
+    @property
+    def active(self) -> bool:
+        return not self.has_failed and self.epoch < self.plan.epochs
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one of this run."""
+        if self._own(self._load) and self.epoch:
+            self.plan.resumed(self.epoch)
+            replay(self.trained, self.plan.report)
+
+    def take(self, metrics: Metrics, seconds: float, checkpoints: _Checkpoints) -> None:
+        """The next epoch is trained: judge it, save it, report it."""
+        epoch = self.epoch
+        if not self._own(lambda: self._record(metrics, seconds, checkpoints)):
+            return
+        self.plan.report(epoch, metrics)
+        if not self.active:
+            self._own(self._finish)
+
+    def _own(self, work: Callable[[], None]) -> bool:
+        """Do what may fail for this run alone; the others go on."""
+        try:
+            work()
+        except (ValueError, OSError) as error:
+            self.has_failed = True
+            self.plan.failed(error)
+        return not self.has_failed
+
+    def _load(self) -> None:
+        if not self.plan.checkpoint.exists():
+            return
+        tensors, record = read_tensors(self.plan.checkpoint)
+        if record.get("identity") != self.plan.identity:
+            return
+        self.group.load_state(self.number, {n[6:]: t for n, t in tensors.items() if n.startswith("state/")})
+        best = {n[5:]: t for n, t in tensors.items() if n.startswith("best/")}
+        self.trained = _stored_run(self.plan.checkpoint, best, record)
+
+    def _record(self, metrics: Metrics, seconds: float, checkpoints: _Checkpoints) -> None:
+        began, epoch, trained = time.monotonic(), self.epoch, self.trained
+        _check_finite(metrics, epoch)
+        if self.plan.judges(epoch):
+            accuracy = metrics["val_accuracy"] = _checked_accuracy(self.group.val_accuracy(self.number), epoch)
+            if self.plan.keep == "last" or accuracy > trained.val_accuracy:
+                trained.val_accuracy, trained.best_epoch = accuracy, epoch
+                weights = self.group.weights(self.number)
+                trained.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        trained.history.append(metrics)
+        now = time.monotonic()
+        trained.seconds += seconds + now - began
+        if self.active and checkpoints.due(self._written):
+            self._write_checkpoint()
+            self._written = time.monotonic()
+            checkpoints.written(self._written - now)
+
+    def _write_checkpoint(self) -> None:
+        best = {f"best/{name}": tensor for name, tensor in self.trained.weights.items()}
+        state = {f"state/{name}": tensor for name, tensor in self.group.state(self.number).items()}
+        write_tensors(self.plan.checkpoint, best | state, self.trained.record())
+
+    def _finish(self) -> None:
+        write_tensors(self.plan.artifact, self.trained.weights, self.trained.record())
+        self.plan.checkpoint.unlink(missing_ok=True)
+
+
+def _advance(runs: Sequence[_Run], checkpoints: _Checkpoints) -> None:
+    """One epoch of some runs of one group."""
+    if not runs:
+        return
+    began = time.monotonic()
+    metrics = runs[0].group.train_epoch({run.number: run.epoch for run in runs})
+    share = (time.monotonic() - began) / len(runs)
+    for run in runs:
+        run.take(metrics[run.number], share, checkpoints)
 
 
 def _stored_run(path: Path, weights: dict[str, Tensor], record: dict[str, Any]) -> TrainedRun:

@@ -14,12 +14,14 @@ from jobs import full_pipeline
 from spg_dist.config import parse_config
 from spg_dist.embedded.drawing import draw
 from spg_dist.evaluation.results import ResultRow, read_results
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
+from spg_dist.pipeline.training import train_runs
 from spg_dist.progress import Display
-from spg_dist.training import read_trained
+from spg_dist.training import TrainedRun, read_trained
 
 DOMAINS = ("art", "photo", "sketch")
 CLASSES = ("boat", "car", "fish")
@@ -117,6 +119,15 @@ def builder(images: Path, home: Path, name: str, *settings: str) -> ExperimentBu
     display = Quiet()
     manifest, clip = load_images(config, display), load_frozen_clip(config, display)
     return encode(config, manifest, clip, folder, LocalExecutor(), display)[0]
+
+
+def train_one(experiment: Experiment, spec: RunSpec) -> TrainedRun:
+    """One run by itself; its error is raised."""
+
+    def failed(spec: RunSpec, error: Exception) -> None:
+        raise error
+
+    return train_runs(experiment, [spec], lambda spec, epoch, metrics: None, failed)[spec]
 
 
 @dataclass(frozen=True)

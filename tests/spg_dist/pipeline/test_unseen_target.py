@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, draw_images, outcome, run
+from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, draw_images, outcome, run, train_one
 
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.methods.registry import TRAINED
-from spg_dist.pipeline.training import train_run
 from spg_dist.training import TrainingDiverged
 
 TARGET = "sketch"
@@ -42,7 +41,7 @@ def train_all(experiment: Experiment, method: str) -> Iterator[Trained]:
     """All that a method trains for the target; SPG the sources' prompt labels first."""
     sources = [name for name in experiment.manifest.domains if name != TARGET and method == "spg"]
     for spec in [*(RunSpec("prompt-label", name, 1) for name in sources), RunSpec(method, TARGET, 1)]:
-        trained = train_run(experiment, spec, lambda epoch, metrics: None)
+        trained = train_one(experiment, spec)
         yield spec.name, trained.weights, trained.history
 
 
@@ -72,10 +71,10 @@ def test_the_poison_does_reach_a_training_that_may_read_it(images: Path, home: P
     with pytest.raises(
         TrainingDiverged, match=r"prompt-label art seed 1: loss is nan in epoch 0.*stage1\.learning_rate"
     ):
-        train_run(experiment, RunSpec("prompt-label", "art", 1), lambda epoch, metrics: None)
+        train_one(experiment, RunSpec("prompt-label", "art", 1))
     for method in ("linear-probe", "coop", "cocoop", "dpl"):
         with pytest.raises(TrainingDiverged, match=rf"{method} {TARGET} seed 1: loss is nan in epoch 0"):
-            train_run(experiment, RunSpec(method, TARGET, 1), lambda epoch, metrics: None)
+            train_one(experiment, RunSpec(method, TARGET, 1))
 
 
 def test_the_oracle_does_read_the_targets_val_split(images: Path, home: Path) -> None:
@@ -83,7 +82,7 @@ def test_the_oracle_does_read_the_targets_val_split(images: Path, home: Path) ->
     clean = builder(images, home, "oracle-clean", "selection=oracle").build()
     poisoned = poison(builder(images, home, "oracle-poisoned", "selection=oracle").build(), TARGET)
     spec = RunSpec("linear-probe", TARGET, 1)
-    first, second = (train_run(e, spec, lambda epoch, metrics: None) for e in (clean, poisoned))
+    first, second = (train_one(e, spec) for e in (clean, poisoned))
     assert [epoch["loss"] for epoch in first.history] == [epoch["loss"] for epoch in second.history]
     assert [epoch["val_accuracy"] for epoch in second.history] == pytest.approx([100 / 3] * 2)
     assert first.history != second.history
@@ -106,14 +105,14 @@ def test_the_prompt_label_of_the_target_is_not_read(images: Path, home: Path, un
     made = builder(images, home, "garbage-label")
     experiment = made.build()
     for name in ("art", "photo"):
-        train_run(experiment, RunSpec("prompt-label", name, 1), lambda epoch, metrics: None)
+        train_one(experiment, RunSpec("prompt-label", name, 1))
     label = made.folder.artifact(RunSpec("prompt-label", TARGET, 1))
     label.write_bytes(b"garbage")
-    trained = train_run(experiment, RunSpec("spg", TARGET, 1), lambda epoch, metrics: None)
+    trained = train_one(experiment, RunSpec("spg", TARGET, 1))
     expected = undisturbed.tensors[f"generators/multi-source-{TARGET}-seed1.safetensors"]
     assert all(torch.equal(tensor, expected[name]) for name, tensor in trained.weights.items())
     with pytest.raises(ValueError, match=r"sketch-seed1\.safetensors is damaged"):
-        train_run(experiment, RunSpec("spg", "art", 1), lambda epoch, metrics: None)
+        train_one(experiment, RunSpec("spg", "art", 1))
 
 
 def test_other_pictures_in_the_target_change_nothing_but_its_test(tmp_path: Path, images: Path, home: Path) -> None:

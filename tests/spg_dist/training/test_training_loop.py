@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from spg_dist.training import Metrics, Trainable, TrainedRun, TrainingDiverged, read_trained, train
+from spg_dist.training import (
+    Metrics,
+    OneByOne,
+    RunPlan,
+    Trainable,
+    TrainedRun,
+    TrainingDiverged,
+    finished_run,
+    read_trained,
+    replay,
+    train,
+)
 from spg_dist.training.files import read_tensors, write_tensors
 
 Build = Callable[[], Trainable]
@@ -37,8 +48,32 @@ class Seen:
             raise Killed
 
 
+def raise_it(error: Exception) -> None:
+    raise error
+
+
+def plan(trainable: Any, folder: Path, seen: Seen | None = None, identity: str = "a") -> RunPlan:
+    return RunPlan(
+        identity=identity,
+        artifact=folder / "run.safetensors",
+        checkpoint=folder / "run.ckpt",
+        epochs=trainable.epochs,
+        report=seen or Seen(),
+        failed=raise_it,
+        resumed=lambda epochs: None,
+    )
+
+
 def run(trainable: Any, folder: Path, seen: Seen | None = None, identity: str = "a", seconds: float = 0) -> TrainedRun:
-    return train(trainable, identity, folder / "run.safetensors", folder / "run.ckpt", seen or Seen(), seconds)
+    """A group of one; a run that is there already is not trained."""
+    planned = plan(trainable, folder, seen, identity)
+    finished = finished_run(planned)
+    if finished is not None:
+        replay(finished, planned.report)
+        return finished
+    (trained,) = train([(OneByOne([trainable]), [planned])], seconds)
+    assert trained is not None
+    return trained
 
 
 def assert_same(one: TrainedRun, other: TrainedRun) -> None:
