@@ -73,7 +73,7 @@ class TestConfig:
 class Config:
     """A run of spg-dist: what to train on which data, and where to put it."""
 
-    name: str = "demo"
+    name: str = "run"
     """Name of the run: its results go to the folder `<runs>/<name>`."""
 
     runs: str = "runs"
@@ -150,8 +150,17 @@ class Config:
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise ValueError(f"name is {self.name!r}, expected the name of one folder, e.g. pacs-vit")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds is {self.seeds}, expected at least one and no repetition, e.g. [1,2,3]")
+        if not self.seeds or min(self.seeds) < 0:
+            raise ValueError(f"seeds is {self.seeds}, expected at least one, and numbers from 0 on, e.g. [1,2,3]")
+        for name in ("seeds", "targets", "sources"):
+            if len(set(given := getattr(self, name))) < len(given):
+                raise ValueError(f"{name} is {given}, expected no repetition")
+        for name, readers in {"sources": ["single-source"], "targets": ["multi-source", "single-source"]}.items():
+            if getattr(self, name) and self.protocol not in readers:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, but protocol {self.protocol} does not read it: leave it out, "
+                    f"or give protocol={' or '.join(readers)}"
+                )
         if (self.protocol == "cross-dataset") != bool(self.test_data):
             raise ValueError(
                 f"protocol is {self.protocol} and test_data names {len(self.test_data)} data sets: "

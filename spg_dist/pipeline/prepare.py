@@ -12,12 +12,12 @@ from spg_dist.data import DataConfig, Manifest, load_manifest
 from spg_dist.embedded import write_drawn_dataset
 from spg_dist.encode.job import EncodeJob, EncodeSummary
 from spg_dist.encode.shard import loaded_clip
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
 from spg_dist.home import home, resolve
-from spg_dist.methods.prompt_label import source_labels
 from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.preflight import check_before_encoding
 from spg_dist.pipeline.training import unfinished
 from spg_dist.progress import Display, Stopwatch
 from spg_dist.training.files import write_text
@@ -63,6 +63,7 @@ def encode(
     config: Config, manifests: list[Manifest], clip: Clip, folder: RunFolder, executor: Executor, display: Display
 ) -> tuple[ExperimentBuilder, EncodeSummary]:
     """Bring all images into the cache; returns what workers build the experiment from."""
+    check_before_encoding(config, manifests, clip, folder)
     cached, summary = [], EncodeSummary()
     for manifest in manifests:
         job = EncodeJob(
@@ -83,7 +84,6 @@ def encode(
     for path, reason in list(summary.set_aside.items())[:10]:
         display.say(f"set aside: {path}: {reason}")
     (trained_on, views), *tests = cached
-    _check_before_training([Experiment(config, manifest, clip, views, folder) for manifest, views in cached])
     write_text(folder.classes, "\n".join(trained_on.class_names) + "\n")
     return ExperimentBuilder(config, trained_on, views, folder, tuple(tests)), summary
 
@@ -116,26 +116,3 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
     if todo:
         executor.train(builder, todo, display)
-
-
-def _check_before_training(experiments: list[Experiment]) -> None:
-    """What would fail late fails now: class names too long beside a prompt, published labels that do not fit.
-
-    Arguments:
-        experiments: that of the data set that is trained on, then those that are only tested on.
-    """
-    experiment, config = experiments[0], experiments[0].config
-    n_ctx_of = {
-        "spg": config.stage1.n_ctx,
-        "coop": config.coop.n_ctx,
-        "cocoop": config.cocoop.n_ctx,
-        "dpl": config.dpl.n_ctx,
-    }
-    lengths = {n_ctx for method, n_ctx in n_ctx_of.items() if method in config.methods}
-    if config.prompt_labels and "spg" in config.methods:
-        for where in experiment.protocol.trainings(config, experiment.manifest):
-            labels_KPW, _ = source_labels(experiment, where, config.seeds[0])
-            lengths.add(labels_KPW.shape[1])
-    for each in experiments:
-        for n_ctx in lengths:
-            each.encoder(n_ctx)

@@ -153,6 +153,9 @@ def test_a_wrong_type_is_refused_with_what_was_expected_and_given(refused: Refus
         ("name=", "name is ''"),
         ("seeds=[]", "seeds is []"),
         ("seeds=[1,1]", "seeds is [1, 1]"),
+        ("seeds=[-1]", "seeds is [-1]"),
+        ("targets=[art,art]", "targets is ['art', 'art']"),
+        ("sources=[art]", "sources is ['art'], but protocol multi-source does not read it"),
         ("methods=[]", "methods is []"),
     ],
 )

@@ -77,6 +77,24 @@ def test_a_class_name_of_too_many_tokens_stops_the_run_before_training(
     assert not list((home / "runs" / "long-name").rglob("*.safetensors"))
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("stage1.initial_text=a photo", "stage1: initial_text 'a photo' has 2 tokens, but n_ctx is 4"),
+        ("coop.n_ctx=5", "coop: initial_text 'a photo of a' has 4 tokens, but n_ctx is 5"),
+        ("prompt_labels=/no/such/folder", "prompt_labels: no folder at /no/such/folder"),
+        ("stage2.clip_norms.off_for_targets=[skech]", "off_for_targets names 'skech'"),
+        ("targets=[skech]", "'skech'"),
+    ],
+)
+def test_what_is_known_at_once_is_refused_before_any_image_is_encoded(
+    images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, named: str
+) -> None:
+    message = refused([*arguments(images, home, "name=early"), f"cache.root={tmp_path / 'cache'}", given], capsys)
+    assert named in message
+    assert not (tmp_path / "cache").exists()
+
+
 def test_training_that_diverges_names_the_run_and_the_field(
     images: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
