@@ -112,9 +112,11 @@ def _ls(arguments: argparse.Namespace) -> int:
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        _say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-    _say(f"{len(caches)} caches, {_size(sum(cache.bytes_on_disk for cache in caches))}")
+    if caches:
+        for line in lines:
+            _say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    size = _size(sum(cache.bytes_on_disk for cache in caches))
+    _say(f"{len(caches)} cache{'' if len(caches) == 1 else 's'}, {size}" if caches else "no cache yet")
     return int(any(cache.error for cache in caches))
 
 

@@ -15,6 +15,9 @@ from cache.folder import Folder, LocalFolder, folder_at
 from cache.identity import last_used, read_identity, read_provenance
 from cache.key import FeatureKey
 
+DIGESTS_FOLDER = "digests"
+"""Beside the caches of a root: which file has which content."""
+
 CACHE_NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -54,11 +57,23 @@ def list_caches(root: str | os.PathLike[str]) -> list[CacheSummary]:
 
 
 def cache_names(root: str | os.PathLike[str]) -> list[str]:
-    """The digests of all caches below a root. Raises CacheError where there is no such local folder."""
+    """The digests of all caches below a root; none where nothing was cached yet.
+
+    Raises:
+        CacheError: there is no such local folder, or it is no cache root: it holds other things, and no cache.
+    """
     folder = folder_at(root)
     if isinstance(folder, LocalFolder) and not folder.path.is_dir():
         raise CacheError(f"there is no cache root {folder.where}; give the folder that the jobs' `cache.root` names")
-    return [name for name in folder.folders() if CACHE_NAME.fullmatch(name)]
+    folders = folder.folders()
+    names = [name for name in folders if CACHE_NAME.fullmatch(name)]
+    others = [name for name in folders + folder.names() if not name.startswith(".")]
+    if not names and others and DIGESTS_FOLDER not in folders:
+        one_cache = CACHE_NAME.fullmatch(folder.where.rstrip("/").rsplit("/", 1)[-1]) is not None
+        hint = "this is one cache: give the folder above it" if one_cache else "give the one that `cache.root` names"
+        held = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
+        raise CacheError(f"{folder.where} is no cache root: it holds {held} and no cache; {hint}")
+    return names
 
 
 def summarize(root: str | os.PathLike[str], digest: str) -> CacheSummary:

@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import get_args
 
-from jsonargparse import auto_cli
-
-from cache.command_line import run as cache_command
+from cache import command_line as cache_commands
 from spg_dist.data import DataConfig, check_dataset, render
 from spg_dist.data.config import DatasetName
 from spg_dist.pipeline.errors import reported_errors
 
 FAULTY = 1
+NEEDS_NO_ROOT = "drawn"
 
 
-def check_data(root: str, dataset: DatasetName = "auto", decode: bool = False) -> None:
-    """Count a data set's images by domain and class beside the published counts; say what is missing or extra.
+def build_parser() -> argparse.ArgumentParser:
+    """All commands, those of the cache among them."""
+    parser = argparse.ArgumentParser(prog="spg-dist", description=__doc__)
+    rooms = parser.add_subparsers(dest="room", required=True, metavar="data|cache")
+    data = rooms.add_parser("data", help="look at a data set before anything is encoded")
+    commands = data.add_subparsers(dest="command", required=True, metavar="check")
+    does = "Count images by domain and class beside the published counts; say what is missing or extra."
+    check = commands.add_parser("check", help=does, description=f"{does} Exit status 1: something is missing or bad.")
+    check.add_argument("root", help="folder of the data set, or the folder that holds it")
+    datasets = [name for name in get_args(DatasetName) if name != NEEDS_NO_ROOT]
+    check.add_argument(
+        "--dataset", default="auto", choices=datasets, help="the data set to expect; auto (the default) recognises it"
+    )
+    check.add_argument("--decode", action="store_true", help="also read every image, and list those that cannot be")
+    caches = "look after the feature cache: ls, info, verify, repair, compact, gc, convert, export, import"
+    cache_commands.build_parser(rooms.add_parser("cache", help=caches, description=caches.capitalize()))
+    return parser
 
-    Exits with status 1 where something is missing or faulty.
 
-    Args:
-        root: folder of the data set, or the folder that holds it
-        dataset: the data set to expect; auto recognises it
-        decode: also decode every image, and list those that cannot be read
-    """
-    report = check_dataset(DataConfig(dataset=dataset, root=root), decode=decode)
+def check_data(arguments: argparse.Namespace) -> int:
+    """`spg-dist data check`: print the report; returns the exit status."""
+    report = check_dataset(DataConfig(dataset=arguments.dataset, root=arguments.root), decode=arguments.decode)
     render(report)
-    if not report.ok:
-        sys.exit(FAULTY)
+    return 0 if report.ok else FAULTY
 
 
-COMMANDS: dict[str, Any] = {
-    "data": {"_help": "look at a data set before anything is encoded", "check": check_data},
-    # listed here for --help; `main` hands it to the cache, which has a command line of its own
-    "cache": {
-        "_help": "look after the feature cache: ls, info, verify, repair, compact, gc, convert, export, import",
-        "ls": cache_command,
-    },
-}
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the console script."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the console script; returns its exit status."""
+    given = build_parser().parse_args(arguments)
     with reported_errors():
-        if given[:1] == ["cache"]:
-            sys.exit(cache_command(given[1:]))
-        auto_cli(COMMANDS, args=given, prog="spg-dist", description=__doc__)
+        return cache_commands.execute(given) if given.room == "cache" else check_data(given)

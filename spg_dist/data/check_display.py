@@ -30,13 +30,23 @@ def render(report: CheckReport, console: Console | None = None, shown_paths: int
     _print_lists(report, out, shown_paths)
     for problem in report.problems:
         out.print(f"[bold red]Problem:[/] {escape(problem)}", soft_wrap=True)
-    if report.ok:
-        checked = "every image can be read" if report.decoded else "images were not decoded"
-        out.print(f"[green]The data set can be used[/]; {checked}.")
-    else:
-        out.print(
-            "[red]The data set cannot be used as it is.[/]" if report.problems else "[yellow]Bad images found.[/]"
-        )
+    out.print(_verdict(report), soft_wrap=True)
+
+
+def _verdict(report: CheckReport) -> str:
+    if report.problems:
+        return "[red]The data set cannot be used as it is.[/]"
+    if not report.decoded:
+        return "[green]Folders, names and splits are in order.[/] Images were not read: --decode reads every one."
+    if not report.unreadable:
+        return "[green]The data set can be used[/]; every image can be read."
+    share = f"{len(report.unreadable):,} images ({report.unreadable_share:.1%}) cannot be read"
+    limit = f"data.max_set_aside_share allows ({report.set_aside_limit:.1%})"
+    if report.usable:
+        return f"[yellow]{share}[/]: a job sets them aside and goes on, for they are no more than {limit}."
+    return (
+        f"[red]{share}[/], more than {limit}: a job will refuse the data set. Mend or remove them, or raise the limit."
+    )
 
 
 def _domain_table(report: CheckReport) -> Table:

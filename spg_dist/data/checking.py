@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
+
 from spg_dist.data.class_labels import class_labels
 from spg_dist.data.config import DataConfig
 from spg_dist.data.decoding import decode_rgb
@@ -46,6 +49,7 @@ class CheckReport:
         unknown_folders: folders with images that are no domain of the published data set.
         unreadable: (path, reason), empty unless images were decoded.
         decoded: whether images were decoded.
+        set_aside_limit: share of unreadable images (0 to 1) above which a job refuses the data set.
         problems: why the data set cannot be loaded as it is; empty if it can.
     """
 
@@ -65,12 +69,23 @@ class CheckReport:
     unknown_folders: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
     decoded: bool
+    set_aside_limit: float
     problems: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
         """Whether the data set loads and every decoded image could be read."""
         return not self.problems and not self.unreadable
+
+    @property
+    def unreadable_share(self) -> float:
+        """Share of the images on disk (0 to 1) that cannot be read."""
+        return len(self.unreadable) / max(1, sum(self.images.values()))
+
+    @property
+    def usable(self) -> bool:
+        """Whether a job takes the data set: it loads, and few enough of its images are set aside."""
+        return not self.problems and self.unreadable_share <= self.set_aside_limit
 
     def domain_images(self, domain: str) -> int:
         """Images of a domain on disk."""
@@ -112,6 +127,7 @@ def check_dataset(config: DataConfig, decode: bool = False) -> CheckReport:
         unknown_folders=tuple(folder for folder in found.domain_folders() if found.domain(folder) is None),
         unreadable=tuple(_unreadable(listing.root, (image.path for image in on_disk))) if decode else (),
         decoded=decode,
+        set_aside_limit=config.max_set_aside_share,
         problems=tuple(_problems(found, used, domains, config)),
     )
 
@@ -141,7 +157,9 @@ def _problems(found: FoundDataset, used: list[NamedImage], domains: list[str], c
 
 def _unreadable(root: Path, paths: Iterable[str]) -> list[tuple[str, str]]:
     unreadable = []
-    for path in sorted(paths):
+    out = Console(stderr=True)
+    shown = track(sorted(paths), "reading images", console=out, transient=True, disable=not out.is_terminal)
+    for path in shown:
         try:
             decode_rgb(root / path)
         except ImageRejected as rejected:

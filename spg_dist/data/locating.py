@@ -69,10 +69,15 @@ def find_dataset(config: DataConfig) -> FoundDataset:
 def _existing_root(config: DataConfig) -> Path:
     root = Path(config.root).expanduser().absolute()
     if not root.exists():
-        raise DatasetError(f"data.root {root} does not exist: give the folder of the images of {config.dataset!r}")
+        raise DatasetError(f"{root} does not exist: expected {_wanted(config)} as data.root")
     if not root.is_dir():
-        raise DatasetError(f"data.root {root} is a file: give the folder of the images of {config.dataset!r}")
+        raise DatasetError(f"{root} is a file: expected {_wanted(config)} as data.root")
     return root
+
+
+def _wanted(config: DataConfig) -> str:
+    named = PUBLISHED.get(config.dataset)
+    return f"the folder of {named.name}" if named else "a folder <domain>/<class>/<images>, or of a published data set"
 
 
 def _candidates(root: Path, config: DataConfig) -> list[Path]:
@@ -114,7 +119,8 @@ def _not_found(root: Path, config: DataConfig) -> DatasetError:
     named = PUBLISHED.get(config.dataset)
     domains = f", with the domains {', '.join(named.domains)}" if named else ""
     seen = ", ".join(subfolders(root)[:8]) or "no folders"
+    layout = "known layout" if config.dataset == "auto" else f"layout known for {config.dataset!r}"
     return DatasetError(
-        f"{root} is in no layout known for {config.dataset!r}. It holds {seen}. Looked for: {sought}{domains}. "
+        f"{root} is in no {layout}. It holds {seen}. Looked for: {sought}{domains}. "
         "Rearrange the folder, or give another data.root"
     )

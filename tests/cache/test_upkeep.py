@@ -207,7 +207,7 @@ class TestCommandLine:
         root, cache = str(tmp_path / "root"), filled(tmp_path / "root")
         digest, out = cache.key.digest, str(tmp_path / "out.parquet")
         for argv, expected in [
-            (["ls", root], "1 caches"),
+            (["ls", root], "1 cache,"),
             (["info", root, digest[:6]], '"dataset": "pacs"'),
             (["compact", root, digest], "5 shards became 1; 40 rows"),
             (["verify", root], "sound, 40 rows in 1 shards"),

@@ -73,6 +73,17 @@ def test_unreadable_images_are_found_only_by_decoding(pacs: Any) -> None:
     assert not report.ok and "the file is empty" in printed(report)
 
 
+@pytest.mark.parametrize(
+    ("limit", "verdict"), [(0.5, "sets them aside and goes on"), (0.01, "will refuse the data set")]
+)
+def test_the_verdict_counts_unreadable_images_as_a_job_does(pacs: Any, limit: float, verdict: str) -> None:
+    (pacs.folder / "images" / "photo" / "dog" / "1.png").write_bytes(b"")
+    config = DataConfig(dataset="pacs", root=str(pacs.folder), max_set_aside_share=limit)
+    report = check_dataset(config, decode=True)
+    assert verdict in printed(report) and f"({limit:.1%})" in printed(report)
+    assert report.usable == (limit == 0.5)
+
+
 def test_a_class_too_small_to_be_split_is_a_problem(toys: Any) -> None:
     for i in (1, 2, 3):
         (toys.folder / "dusk" / "train" / f"{i}.png").unlink()
@@ -84,7 +95,7 @@ def test_the_table_shows_published_counts_and_differences(pacs: Any) -> None:
     text = printed(check(pacs.folder))
     for figure in ("2,048", "2,344", "1,670", "3,929", "-2,040"):
         assert figure in text
-    assert "The data set can be used" in text
+    assert "are in order" in text and "--decode" in text
 
 
 def test_long_lists_are_cut_in_print_and_whole_in_the_report(pacs: Any) -> None:
