@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.headline import DEVIATION_NOTE, PAPER_NOTE, RANDOM_WEIGHTS_WARNING, head_facts, headline
-from spg_dist.report.table import Cell, ResultTable, result_tables
+from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
+from spg_dist.report.table import Cell, ResultTable, result_tables, source_tables
 
 
 def render_table(report: ReportInput) -> RenderableType:
@@ -19,33 +19,29 @@ def render_table(report: ReportInput) -> RenderableType:
     is bold and starred, since a log has no bold.
     """
     tables = result_tables(report)
-    parts: list[RenderableType] = [Text(report.name, style="bold"), Text(headline(report, tables))]
-    if report.random_weights:
-        parts.append(Text(f"WARNING: {RANDOM_WEIGHTS_WARNING}", style="bold yellow"))
+    parts: list[RenderableType] = [Text(report.name, style="bold")]
+    parts += [Text(f"WARNING: {warning}", style="bold yellow") for warning in warnings_of(report)]
+    parts.append(Text(headline(tables)))
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for label, text in head_facts(report).items():
         facts.add_row(Text(label, style="dim"), Text(text))
     parts += [Text(""), facts]
     for table in tables:
-        parts += [Text(""), _rich_table(table), *_notes(table)]
+        notes = [*table_notes(table, report), "* highest of the column."]
+        parts += [Text(""), _rich_table(table), *(Text(note, style="dim") for note in notes)]
+    for table in source_tables(report):
+        parts += [Text(""), _rich_table(table), *(Text(note, style="dim") for note in table.notes)]
     return Group(*parts)
 
 
 def _rich_table(table: ResultTable) -> Table:
     rich_table = Table(box=box.ASCII2, title=Text(table.title), title_justify="left", title_style="bold")
-    rich_table.add_column(Text("Method"), overflow="fold")
+    rich_table.add_column(Text(table.heads), overflow="fold")
     for column in table.columns:
         rich_table.add_column(Text(column), justify="right", overflow="fold")
     for line in table.lines:
         rich_table.add_row(Text(line.label), *map(_cell_text, line.cells))
     return rich_table
-
-
-def _notes(table: ResultTable) -> list[Text]:
-    notes = [DEVIATION_NOTE, "* best of the column."]
-    if table.citation:
-        notes += [PAPER_NOTE, f"{table.citation}."]
-    return [Text(note, style="dim") for note in [*notes, *table.notes]]
 
 
 def _cell_text(cell: Cell) -> Text:

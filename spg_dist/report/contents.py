@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spg_dist.evaluation.results import ResultRow
 
@@ -13,16 +13,18 @@ class Curve:
 
     Arguments:
         method: "stage1", "spg", "coop", ...: the curves of one method share a row of panels.
-        run: the domain that a prompt was learned on, or the target that was left out.
+        run: what the run goes by: the domain that a prompt was learned on, the target that was left out, ...
         seed: the run's seed.
         series: name → one value an epoch, such as {"loss", "val_accuracy"} or {"g_loss", "d_loss", "val_accuracy"};
             accuracies in percent. Values that are not finite leave a gap in the plot.
+        run_means: what `run` is, for the legend: "target left out", "trained on". The same for all runs of a method.
     """
 
     method: str
     run: str
     seed: int
     series: dict[str, list[float]]
+    run_means: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Projection:
         title: what was projected.
         points_N2: one (first, second) component for each of N prompts.
         domain_N: the domain of the image that each prompt was generated for.
-        target: the domain that the generator never saw.
+        unseen: those of the domains that the generator never saw.
         explained: shares of the variance on the two components, 0 to 1.
 
     Raises ValueError if the two lists differ in length.
@@ -42,7 +44,7 @@ class Projection:
     title: str
     points_N2: list[tuple[float, float]]
     domain_N: list[str]
-    target: str
+    unseen: tuple[str, ...]
     explained: tuple[float, float]
 
     def __post_init__(self) -> None:
@@ -55,12 +57,22 @@ class Projection:
 
 @dataclass(frozen=True)
 class Sample:
-    """A test image with what each method took it for. `jpeg` holds a thumbnail, some 160 pixels wide."""
+    """A test image with what each method took it for.
+
+    Arguments:
+        domain: the target that it belongs to.
+        truth: its class.
+        predictions: method → class.
+        jpeg: a thumbnail, some 160 pixels wide.
+        trained_on: the one domain that the methods were trained on (single-source), else empty. The same for all
+            samples of a domain.
+    """
 
     domain: str
     truth: str
     predictions: dict[str, str]
     jpeg: bytes
+    trained_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,8 @@ class ReportInput:
         random_weights: the encoder was never trained, so that no accuracy here means anything for the paper.
         comparable: data and weights are those of the paper (OpenAI's weights, the full data set), so that its
             figures may stand beside these.
+        warnings: sentences that must be read before the figures; random weights need none, they are warned of anyway.
+        remarks: sentences under the results, such as which method was left out and why.
     """
 
     name: str
@@ -96,3 +110,5 @@ class ReportInput:
     selection: str
     random_weights: bool
     comparable: bool
+    warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)

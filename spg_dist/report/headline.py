@@ -1,20 +1,48 @@
-"""The head of a report: what was run, under which rule, and what came out, in words."""
+"""A report in words: what was run, under which rule, what came out, and what stands under the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.naming import canonical, is_spg, is_zero_shot
-from spg_dist.report.table import Line, ResultTable
+from spg_dist.report.naming import canonical
+from spg_dist.report.standing import standing_in_words
+from spg_dist.report.table import ResultTable
 
 RANDOM_WEIGHTS_WARNING = (
     "The backbone's weights are random: these figures show that the pipeline runs and mean nothing for the paper."
 )
-DEVIATION_NOTE = (
-    "Accuracy in percent, mean ± sample standard deviation over seeds; each average is taken within a seed first."
-)
-PAPER_NOTE = "Figures of the paper are mean ± standard error over 3 trials, as printed."
+
+
+def headline(tables: list[ResultTable]) -> str:
+    """The first table in a sentence or two."""
+    return standing_in_words(tables[0]) if tables else "No results yet."
+
+
+def warnings_of(report: ReportInput) -> list[str]:
+    """What must be read before any figure."""
+    return [RANDOM_WEIGHTS_WARNING] * report.random_weights + report.warnings
+
+
+def table_notes(table: ResultTable, report: ReportInput) -> list[str]:
+    """What stands under a table of methods, a sentence each."""
+    notes = [_deviation_note(len(table.seeds))]
+    if table.protocol == "single-source" and len(table.targets) > 1:
+        notes.append("Each column is a target: the mean over the models trained on one of the other domains alone.")
+    if table.citation:
+        notes.append(f"Figures of the paper are mean ± standard error over 3 trials, as printed: {table.citation}.")
+    return [*notes, *table.notes, *report.remarks]
+
+
+def _deviation_note(seeds: int) -> str:
+    if seeds > 1:
+        return (
+            f"Accuracy in percent; ± is the sample standard deviation over {seeds} seeds (of an average: of the seeds' "
+            "averages). Two methods are level where their difference is no larger than its own standard deviation."
+        )
+    if seeds == 1:
+        return "Accuracy in percent, from one seed: how much the figures vary from seed to seed is not known."
+    return "Accuracy in percent; nothing here draws at random."
 
 
 def head_facts(report: ReportInput) -> dict[str, str]:
@@ -44,48 +72,6 @@ def head_facts(report: ReportInput) -> dict[str, str]:
     return facts | rest
 
 
-def headline(report: ReportInput, tables: list[ResultTable]) -> str:
-    """One sentence: SPG's average and how it stands to zero-shot CLIP, gain or loss alike."""
-    if not tables:
-        return "No results yet."
-    table = tables[0]
-    spg, zero_shot = find_line(table, is_spg), find_line(table, is_zero_shot)
-    domains = _count(len(table.targets), "data set" if table.protocol == "cross-dataset" else "domain")
-    where = (
-        f"over {domains} never seen in training"
-        if len(table.targets) > 1
-        else f"on {table.targets[0]}, never seen in training"
-    )
-    if spg is None or spg.average.measured is None:
-        best = max(
-            (line for line in table.lines if line.average.measured is not None),
-            key=lambda line: line.average.measured.mean if line.average.measured else 0.0,
-            default=None,
-        )
-        if best is None:
-            return f"{len(report.rows)} results on {table.dataset}; no method has every target yet."
-        return f"{best.label} reaches {best.average.measured_text} % {where}."
-    sentence = f"SPG reaches {spg.average.measured_text} % {where}"
-    difference = difference_to_zero_shot(table)
-    if zero_shot is None or difference is None:
-        return sentence + "."
-    if abs(difference) < 0.05:
-        return f"{sentence}, the same as zero-shot CLIP."
-    return f"{sentence}, {abs(difference):.1f} points {'above' if difference > 0 else 'below'} zero-shot CLIP."
-
-
-def difference_to_zero_shot(table: ResultTable) -> float | None:
-    """SPG's average less zero-shot CLIP's, in points, from the means as printed; None where either is missing."""
-    spg, zero_shot = find_line(table, is_spg), find_line(table, is_zero_shot)
-    if spg is None or zero_shot is None or spg.average.measured is None or zero_shot.average.measured is None:
-        return None
-    return round(spg.average.measured.mean, 1) - round(zero_shot.average.measured.mean, 1)
-
-
-def find_line(table: ResultTable, belongs: Callable[[str], bool]) -> Line | None:
-    return next((line for line in table.lines if belongs(line.method)), None)
-
-
 def duration_text(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
     if seconds < 9.95:
@@ -95,10 +81,6 @@ def duration_text(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes_left = divmod(minutes, 60)
     return f"{minutes} min {rest:02d} s" if hours == 0 else f"{hours} h {minutes_left:02d} min"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _distinct(report: ReportInput, part: Callable[[tuple[str, str, str]], str]) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from spg_dist.report.contents import ReportInput
 
-# Okabe and Ito's palette, which stays distinct under the common kinds of colour blindness.
+# Okabe and Ito's palette, which stays distinct under the common kinds of colour blindness. A page shows a shade of each
+# that stands out from its light or dark ground (see `svg.THEME`).
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
 VERMILLION, SKY, YELLOW = "#d55e00", "#56b4e9", "#f0e442"
 # Stands for the page's neutral grey, which differs between light and dark (see `svg.THEME`).

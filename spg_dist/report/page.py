@@ -1,8 +1,4 @@
-"""`report.html`: one self-contained page with tables, plots, sample images and the configuration.
-
-No script, no outside file, no network: styles and drawings are inline and images are data URLs. All text goes through
-the template's autoescape; only drawings made by `svg.inline_svg`, which escapes its own text, are passed as markup.
-"""
+"""`report.html`: one self-contained page with tables, plots, sample images and the configuration."""
 
 from __future__ import annotations
 
@@ -11,47 +7,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from spg_dist.evaluation.results import replace_text
-from spg_dist.report.bars import accuracy_bars
+from spg_dist.report.accuracy_bars import accuracy_bars
 from spg_dist.report.contents import ReportInput, Sample
 from spg_dist.report.curves import curve_groups
-from spg_dist.report.headline import (
-    DEVIATION_NOTE,
-    PAPER_NOTE,
-    RANDOM_WEIGHTS_WARNING,
-    difference_to_zero_shot,
-    duration_text,
-    find_line,
-    head_facts,
-    headline,
-)
-from spg_dist.report.naming import Look, domain_looks, in_order, is_spg, is_zero_shot, method_label
-from spg_dist.report.scatter import scatter, scatter_note
-from spg_dist.report.table import ResultTable, result_tables
+from spg_dist.report.headline import duration_text, head_facts, headline, table_notes, warnings_of
+from spg_dist.report.large_figures import large_figures
+from spg_dist.report.naming import Look, domain_looks, in_order, method_label
+from spg_dist.report.projections import projection_note, projection_plot
+from spg_dist.report.shell import Figure, FigureGroup, Legend, Shell, page_html
+from spg_dist.report.table import ResultTable, result_tables, source_tables
 
 # Up to so many images set aside are listed openly; more fold away.
 SET_ASIDE_OPEN = 12
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing with its caption and a remark under it."""
-
-    title: str
-    drawing: Markup
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class FigureGroup:
-    """Figures that share a heading and a legend of (name, look, unseen)."""
-
-    title: str
-    figures: list[Figure]
-    legend: list[tuple[str, Look, bool]]
 
 
 @dataclass(frozen=True)
@@ -73,15 +43,6 @@ class Picture:
     verdicts: list[Verdict]
 
 
-@dataclass(frozen=True)
-class Number:
-    """One of the large figures under the headline."""
-
-    label: str
-    value: str
-    remark: str
-
-
 def write_report(path: Path, report: ReportInput) -> None:
     """Replace the file `path` by the HTML page of `report`."""
     replace_text(path, report_html(report))
@@ -89,60 +50,61 @@ def write_report(path: Path, report: ReportInput) -> None:
 
 def report_html(report: ReportInput) -> str:
     """The whole page. A section without content is left out, and so is its entry in the table of contents."""
-    environment = Environment(
-        loader=PackageLoader("spg_dist.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     tables = result_tables(report)
     looks = domain_looks(report)
-    return environment.get_template("report.html.j2").render(
+    curves = _curve_figures(report, looks)
+    projections = _projection_figures(report, looks)
+    content = {
+        "results": tables,
+        "accuracy": tables,
+        "training": curves,
+        "prompts": projections.figures,
+        "samples": report.samples,
+        "set-aside": report.set_aside,
+        "time": report.timings,
+        "configuration": report.config_yaml,
+    }
+    return page_html(
+        "report.html.j2",
+        Shell(
+            title=report.name + (f": SPG, {tables[0].title}" if tables else ": Soft Prompt Generation"),
+            kicker="run report",
+            heading=report.name,
+            warnings=warnings_of(report),
+            lead=headline(tables)
+            .replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+            .replace(" %", "\N{NO-BREAK SPACE}%"),
+            numbers=large_figures(report, tables),
+            facts=head_facts(report),
+            sections={name: name.replace("-", " ").capitalize() for name, shown in content.items() if shown},
+        ),
         report=report,
-        headline=headline(report, tables),
-        numbers=_numbers(report, tables),
-        facts=head_facts(report),
-        tables=tables,
+        tables=[(table, table_notes(table, report)) for table in tables],
+        source_tables=source_tables(report),
+        accuracy_about=_about_accuracy(tables),
         bars=[_bar_group(table, f"bars-{index}", len(tables)) for index, table in enumerate(tables)],
-        curves=_curve_figures(report, looks),
-        projections=_projection_figures(report, looks),
-        pictures=_pictures_by_domain(report.samples),
+        curves=curves,
+        projections=projections,
+        pictures=_pictures(report.samples),
         timings=_timings(report.timings),
         total_time=duration_text(sum(report.timings.values())),
         set_aside_open=len(report.set_aside) <= SET_ASIDE_OPEN,
-        warning=RANDOM_WEIGHTS_WARNING,
-        deviation_note=DEVIATION_NOTE,
-        paper_note=PAPER_NOTE,
     )
 
 
-def _numbers(report: ReportInput, tables: Sequence[ResultTable]) -> list[Number]:
-    if not tables:
-        return []
-    table = tables[0]
-    numbers = []
-    for line in (find_line(table, is_spg), find_line(table, is_zero_shot)):
-        if line is not None and line.average.measured is not None:
-            measured = line.average.measured
-            deviation = "" if measured.std is None else f"± {measured.std:.1f}, "
-            seeds = (
-                f"{measured.count} seed{'s' if measured.count > 1 else ''}" if is_spg(line.method) else "no training"
-            )
-            numbers.append(Number(f"{line.label}, average", f"{measured.mean:.1f} %", deviation + seeds))
-    difference = difference_to_zero_shot(table)
-    if difference is not None:
-        sign = "+" if difference > 0 else "−" if difference < 0 else "±"
-        numbers.append(Number("SPG against zero-shot", f"{sign}{abs(difference):.1f}", "points of accuracy"))
-    tested = {(r.dataset, r.target): r.n for r in report.rows if r.dataset == table.dataset}
-    across = f"across {len(tested)} target{'s' if len(tested) > 1 else ''}"
-    numbers.append(Number("Images tested", f"{sum(tested.values()):,}", across))
-    return numbers
+def _about_accuracy(tables: Sequence[ResultTable]) -> str:
+    several = any(len(table.targets) > 1 for table in tables)
+    said = ["The average, then each target." if several else "", "No method saw a target in training."]
+    if any(len(table.seeds) > 1 for table in tables):
+        said.append("Whiskers show one standard deviation over seeds.")
+    if any(table.citation for table in tables):
+        said.append("A diamond marks the paper’s figure.")
+    return " ".join(filter(None, said))
 
 
 def _bar_group(table: ResultTable, prefix: str, tables: int) -> FigureGroup:
     figures = [Figure(title, Markup(drawing)) for title, drawing in accuracy_bars(table, prefix)]
-    return FigureGroup(title=table.title if tables > 1 else "", figures=figures, legend=[])
+    return FigureGroup(title=table.title if tables > 1 else "", figures=figures)
 
 
 def _curve_figures(report: ReportInput, looks: dict[str, Look]) -> list[FigureGroup]:
@@ -150,7 +112,7 @@ def _curve_figures(report: ReportInput, looks: dict[str, Look]) -> list[FigureGr
         FigureGroup(
             title=group.title,
             figures=[Figure(title, Markup(drawing)) for title, drawing in group.panels],
-            legend=[(run, looks[run], False) for run in group.runs],
+            legend=Legend(group.run_means, {run: looks[run] for run in group.runs}),
         )
         for group in curve_groups(report.curves, looks)
     ]
@@ -159,23 +121,22 @@ def _curve_figures(report: ReportInput, looks: dict[str, Look]) -> list[FigureGr
 def _projection_figures(report: ReportInput, looks: dict[str, Look]) -> FigureGroup:
     shown = [projection for projection in report.projections if projection.points_N2]
     domains = dict.fromkeys(domain for projection in shown for domain in projection.domain_N)
-    # With one picture the legend can say which domain is unseen; with several it differs from picture to picture.
-    unseen = shown[0].target if len(shown) == 1 else None
     return FigureGroup(
         title="",
         figures=[
             Figure(
                 title=projection.title,
-                drawing=Markup(scatter(projection, looks, f"prompts-{index}")),
-                note=f"unseen: {projection.target} · {scatter_note(projection)}",
+                drawing=Markup(projection_plot(projection, looks, f"prompts-{index}")),
+                note=projection_note(projection),
             )
             for index, projection in enumerate(shown)
         ],
-        legend=[(domain, looks[domain], domain == unseen) for domain in domains],
+        legend=Legend("Prompts for images of", {domain: looks[domain] for domain in domains}),
     )
 
 
-def _pictures_by_domain(samples: Iterable[Sample]) -> dict[str, list[Picture]]:
+def _pictures(samples: Iterable[Sample]) -> dict[str, list[Picture]]:
+    """Heading → pictures."""
     groups: dict[str, list[Picture]] = {}
     for sample in samples:
         verdicts = [
@@ -183,8 +144,9 @@ def _pictures_by_domain(samples: Iterable[Sample]) -> dict[str, list[Picture]]:
             for method in in_order(sample.predictions)
         ]
         url = "data:image/jpeg;base64," + base64.b64encode(sample.jpeg).decode("ascii")
-        alternative = f"{sample.truth}, {sample.domain}"
-        groups.setdefault(sample.domain, []).append(Picture(url, sample.truth, alternative, verdicts))
+        heading = sample.domain + (f", methods trained on {sample.trained_on}" if sample.trained_on else "")
+        picture = Picture(url, sample.truth, f"{sample.truth}, {sample.domain}", verdicts)
+        groups.setdefault(heading, []).append(picture)
     return groups
 
 

@@ -1,8 +1,10 @@
-"""Generated prompts in two dimensions, each domain with a colour and a marker of its own."""
+"""Points in two dimensions, each group with a colour and a marker of its own."""
 
 from __future__ import annotations
 
-from spg_dist.report.contents import Projection
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from spg_dist.report.naming import Look
 from spg_dist.report.svg import MUTED, RULE, SURFACE, inline_svg, panel, plot_style
 
@@ -11,46 +13,54 @@ _WIDTH, _HEIGHT = 340.0, 290.0
 POINTS_SHOWN = 900
 
 
-def scatter(projection: Projection, looks: dict[str, Look], name: str) -> str:
-    """The projection as SVG. Of more than `POINTS_SHOWN` points every k-th of each domain is drawn."""
-    by_domain: dict[str, list[tuple[float, float]]] = {}
-    for point, domain in zip(projection.points_N2, projection.domain_N, strict=True):
-        by_domain.setdefault(domain, []).append(point)
-    stride = -(-len(projection.points_N2) // POINTS_SHOWN) or 1
-    first, second = (
-        f"component {i} ({share:.0%} of variance)" for i, share in enumerate(projection.explained, start=1)
-    )
+@dataclass(frozen=True)
+class PointGroup:
+    """Points of one kind; those that stand out are larger and lie on top."""
+
+    label: str
+    look: Look
+    points_N2: Sequence[tuple[float, float]]
+    stands_out: bool = False
+
+
+def scatter_plot(
+    groups: Sequence[PointGroup], name: str, about: str, axis_labels: tuple[str, str], *, ticks: bool = True
+) -> str:
+    """Points as an `<svg>` element; of more than `POINTS_SHOWN` every k-th of each group is drawn.
+
+    Arguments:
+        groups: each with at least one point.
+        name: unique on the page.
+        about: what is drawn, for those who cannot see it; the groups' sizes and the axes are added.
+        axis_labels: of the horizontal and the vertical axis.
+        ticks: whether the axes carry numbers.
+    """
+    every = stride(sum(len(group.points_N2) for group in groups))
     with plot_style():
         figure, axes = panel(_WIDTH, _HEIGHT)
-        figure.subplots_adjust(left=0.075, right=0.985, top=0.98, bottom=0.085)
-        # The unseen domain lies on top: it is what the picture is about.
-        for domain in sorted(by_domain, key=lambda d: d == projection.target):
-            xs, ys = zip(*by_domain[domain][::stride], strict=True)
-            unseen = domain == projection.target
+        figure.subplots_adjust(left=0.15 if ticks else 0.075, right=0.985, top=0.98, bottom=0.14 if ticks else 0.085)
+        for group in sorted(groups, key=lambda group: group.stands_out):
+            xs, ys = zip(*group.points_N2[::every], strict=True)
             axes.plot(
                 xs,
                 ys,
                 linestyle="",
-                marker=looks[domain].marker,
-                markersize=6.0 if unseen else 4.5,
-                color=looks[domain].colour,
-                alpha=0.95 if unseen else 0.6,
+                marker=group.look.marker,
+                markersize=6.0 if group.stands_out else 4.5,
+                color=group.look.colour,
+                alpha=0.95 if group.stands_out else 0.6,
                 markeredgecolor=SURFACE,
                 markeredgewidth=0.5,
             )
         axes.grid(color=RULE, linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.tick_params(labelbottom=False, labelleft=False)
-        axes.set_xlabel(first, fontsize=10, color=MUTED)
-        axes.set_ylabel(second, fontsize=10, color=MUTED)
-        counts = ", ".join(f"{domain} {len(points)}" for domain, points in by_domain.items())
-        said = f"{projection.title}; {projection.target} unseen. Prompts by domain: {counts}. {first}; {second}."
-        return inline_svg(figure, name, said)
+        axes.tick_params(labelbottom=ticks, labelleft=ticks)
+        axes.set_xlabel(axis_labels[0], fontsize=10, color=MUTED)
+        axes.set_ylabel(axis_labels[1], fontsize=10, color=MUTED)
+        counts = ", ".join(f"{group.label} {len(group.points_N2)}" for group in groups)
+        return inline_svg(figure, name, f"{about} Points: {counts}. {axis_labels[0]}; {axis_labels[1]}.")
 
 
-def scatter_note(projection: Projection) -> str:
-    """How many of the points are drawn, where it is not all of them."""
-    stride = -(-len(projection.points_N2) // POINTS_SHOWN) or 1
-    if stride == 1:
-        return f"{len(projection.points_N2)} prompts"
-    return f"one in {stride} of {len(projection.points_N2)} prompts"
+def stride(points: int) -> int:
+    """Of so many points every how manieth is drawn."""
+    return -(-points // POINTS_SHOWN) or 1

@@ -7,15 +7,8 @@ from pathlib import Path
 
 from spg_dist.evaluation.results import replace_text
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.headline import (
-    DEVIATION_NOTE,
-    PAPER_NOTE,
-    RANDOM_WEIGHTS_WARNING,
-    duration_text,
-    head_facts,
-    headline,
-)
-from spg_dist.report.table import Cell, ResultTable, result_tables
+from spg_dist.report.headline import duration_text, head_facts, headline, table_notes, warnings_of
+from spg_dist.report.table import Cell, ResultTable, result_tables, source_tables
 
 
 def write_summary(path: Path, report: ReportInput) -> None:
@@ -26,12 +19,14 @@ def write_summary(path: Path, report: ReportInput) -> None:
 def summary_text(report: ReportInput) -> str:
     """The whole summary. Names are escaped, so that a domain called `a|b` stays in its column."""
     tables = result_tables(report)
-    blocks = [f"# {_plain(report.name)}", _plain(headline(report, tables))]
-    if report.random_weights:
-        blocks.append(f"**{RANDOM_WEIGHTS_WARNING}**")
+    blocks = [f"# {_plain(report.name)}", *(f"**{_plain(warning)}**" for warning in warnings_of(report))]
+    blocks.append(_plain(headline(tables)))
     blocks.append("\n".join(f"- {_plain(label)}: {_plain(text)}" for label, text in head_facts(report).items()))
     for table in tables:
-        blocks += _table_blocks(table)
+        notes = [*table_notes(table, report), "Bold: highest of the column."]
+        blocks += [*_table_blocks(table), "\n".join(f"- {_plain(note)}" for note in notes)]
+    for table in source_tables(report):
+        blocks += [*_table_blocks(table), "\n".join(f"- {_plain(note)}" for note in table.notes)]
     if report.set_aside:
         lines = [f"- {_plain(image)}: {_plain(reason)}" for image, reason in report.set_aside]
         blocks += ["## Images set aside", "\n".join(lines)]
@@ -42,7 +37,7 @@ def summary_text(report: ReportInput) -> str:
 
 
 def _table_blocks(table: ResultTable) -> list[str]:
-    header = ["Method", *map(_plain, table.columns)]
+    header = [table.heads, *map(_plain, table.columns)]
     body = [[_plain(line.label), *map(_cell_text, line.cells)] for line in table.lines]
     widths = [max(len(row[index]) for row in [header, *body]) for index in range(len(header))]
 
@@ -52,12 +47,9 @@ def _table_blocks(table: ResultTable) -> list[str]:
         return f"| {' | '.join(cells)} |"
 
     rule = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
-    notes = [DEVIATION_NOTE, *([f"{PAPER_NOTE} {_plain(table.citation)}."] if table.citation else [])]
-    notes += [_plain(note) for note in table.notes]
     return [
         f"## {_plain(table.title)}",
         "\n".join([aligned(header), f"|{rule}|", *map(aligned, body)]),
-        "\n".join(f"- {note}" for note in notes),
     ]
 
 

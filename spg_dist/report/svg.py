@@ -12,7 +12,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spg_dist.report.naming import NEUTRAL
+from spg_dist.report.naming import BLUE, GREEN, NEUTRAL, ORANGE, PURPLE, SKY, VERMILLION, YELLOW
 
 # Colours that no plot uses otherwise: drawn by matplotlib, then exchanged for the page's variables, because an SVG that
 # is to follow light and dark cannot hold fixed colours.
@@ -23,6 +23,13 @@ THEME = {
     RULE: "var(--rule)",
     NEUTRAL: "var(--neutral)",
     SURFACE: "var(--surface)",
+    BLUE: "var(--blue)",
+    ORANGE: "var(--orange)",
+    GREEN: "var(--green)",
+    PURPLE: "var(--purple)",
+    VERMILLION: "var(--vermillion)",
+    SKY: "var(--sky)",
+    YELLOW: "var(--yellow)",
 }
 
 _SETTINGS = {
@@ -30,6 +37,7 @@ _SETTINGS = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "axes.unicode_minus": True,
+    "axes.formatter.useoffset": False,
     "font.size": 12.0,
     "text.color": INK,
     "axes.edgecolor": RULE,
@@ -46,6 +54,11 @@ def plot_style() -> Iterator[None]:
     """Matplotlib's settings for everything that is drawn and saved inside."""
     with matplotlib.rc_context(_SETTINGS):
         yield
+
+
+def themed(colour: str) -> str:
+    """The page's variable for a colour of `THEME`; any other colour as it is."""
+    return THEME.get(colour, colour)
 
 
 def panel(width: float, height: float) -> tuple[Figure, Axes]:
@@ -80,8 +93,9 @@ def inline_svg(figure: Figure, name: str, alternative: str) -> str:
     drawing = drawing.replace("xlink:href=", "href=")
     drawing = re.sub(r'(\sid=")', rf"\1{name}-", drawing)
     drawing = re.sub(r'(\shref="#|url\(#)', rf"\1{name}-", drawing)
-    for placeholder, variable in THEME.items():
-        drawing = drawing.replace(placeholder, variable)
+    drawing = re.sub(
+        r'style="[^"]*"', lambda style: re.sub(r"#\w{6}", lambda c: themed(c.group()), style.group()), drawing
+    )
     view_box = re.search(r'viewBox="[^"]*"', drawing)
     assert view_box is not None, "matplotlib writes a viewBox"
     title = f'<title id="{name}-title">{html.escape(alternative)}</title>'

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spg_dist.evaluation.results import MethodSummary, ResultRow, Spread, aggregate
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.naming import in_order, method_label
+from spg_dist.report.naming import in_order, is_spg, method_label
 from spg_dist.report.published import PublishedFigure, averages_like_the_paper, published_figure
 
 
@@ -28,8 +29,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One method; `cells` has one entry for each target, then the average."""
+class MethodLine:
+    """One method (or one source); `cells` has one entry for each target, then the average."""
 
     method: str
     label: str
@@ -42,19 +43,24 @@ class Line:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """The results of one data set, protocol and backbone, methods in the order of `naming.in_order`."""
+    """The results of one data set, protocol and backbone, methods in the order of `naming.in_order`.
+
+    `heads` names what the lines are, and `part` the part of the results that is shown, empty for all.
+    """
 
     dataset: str
     protocol: str
     backbone: str
     targets: list[str]
-    lines: list[Line]
+    lines: list[MethodLine]
     seeds: list[int]
     notes: list[str]
+    heads: str = "Method"
+    part: str = ""
 
     @property
     def title(self) -> str:
-        return f"{self.dataset}, {self.protocol}, {self.backbone}"
+        return f"{self.dataset}, {self.protocol}, {self.backbone}" + (f": {self.part}" if self.part else "")
 
     @property
     def columns(self) -> list[str]:
@@ -72,6 +78,11 @@ def percent_text(mean: float, deviation: float | None) -> str:
     return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
 
 
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
+
+
 def result_tables(report: ReportInput) -> list[ResultTable]:
     """One table for each (dataset, protocol, backbone) of the rows, in order of appearance."""
     summaries = aggregate(report.rows)
@@ -86,6 +97,38 @@ def result_tables(report: ReportInput) -> list[ResultTable]:
     ]
 
 
+def source_tables(report: ReportInput) -> list[ResultTable]:
+    """For each single-source table of the report SPG's accuracy by source and target; for other protocols none."""
+    tables = []
+    for table in result_tables(report):
+        rows = [r for r in report.rows if (r.dataset, r.backbone) == (table.dataset, table.backbone)]
+        rows = [r for r in rows if r.protocol == table.protocol == "single-source" and is_spg(r.method)]
+        if rows:
+            tables.append(_source_table(table, rows))
+    return tables
+
+
+def _source_table(table: ResultTable, rows: Sequence[ResultRow]) -> ResultTable:
+    sources = list(dict.fromkeys(row.source for row in rows))
+    known = [target for target in table.targets if target in sources]
+    lines = []
+    for source in known + [source for source in sources if source not in known]:
+        (summary,) = aggregate(row for row in rows if row.source == source)
+        spreads = [*(summary.by_target.get(target) for target in table.targets), summary.average]
+        lines.append(MethodLine("spg", source, [Cell(measured, None, best=False) for measured in spreads]))
+    return ResultTable(
+        table.dataset,
+        table.protocol,
+        table.backbone,
+        table.targets,
+        lines,
+        table.seeds,
+        ["The average of a source is over the targets that it was tested on, which differ from line to line."],
+        heads="Trained on",
+        part="SPG by source",
+    )
+
+
 def _table(summaries: list[MethodSummary], rows: list[ResultRow], comparable: bool) -> ResultTable:
     targets = list(dict.fromkeys(row.target for row in rows))
     by_method = {summary.method: summary for summary in summaries}
@@ -96,7 +139,7 @@ def _table(summaries: list[MethodSummary], rows: list[ResultRow], comparable: bo
         cells = [_cell(by_method, summary, target, comparable) for target in targets]
         average_comparable = comparable and averages_like_the_paper(summary.dataset, summary.protocol, pairs)
         cells.append(_cell(by_method, summary, None, average_comparable))
-        lines.append(Line(method=method, label=method_label(method), cells=cells))
+        lines.append(MethodLine(method=method, label=method_label(method), cells=cells))
     first = summaries[0]
     notes = [f"{method_label(row.method)}: {row.note}" for row in rows if row.note]
     return ResultTable(

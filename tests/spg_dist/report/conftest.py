@@ -48,7 +48,13 @@ def finished() -> ReportInput:
         for seed in (1, 2)
     ]
     curves += [
-        Curve("stage2", domain, 1, {"g_loss": [1.0, 0.5], "d_loss": [2.0, 0.1], "val_accuracy": [70.0, 95.0]})
+        Curve(
+            "stage2",
+            domain,
+            1,
+            {"g_loss": [1.0, 0.5], "d_loss": [2.0, 0.1], "val_accuracy": [70.0, 95.0]},
+            "Target left out",
+        )
         for domain in DOMAINS
     ]
     points = [(float(index), float(index % 3)) for index in range(8)]
@@ -57,7 +63,7 @@ def finished() -> ReportInput:
         rows=rows,
         facts={"Weights": "openai", "views": "8 augmented + plain", "Noise": "one draw", "Machine": "2 cores"},
         curves=curves,
-        projections=[Projection("Prompts, sketch unseen", points, [*DOMAINS, *DOMAINS], "sketch", (0.5, 0.25))],
+        projections=[Projection("Prompts, sketch unseen", points, [*DOMAINS, *DOMAINS], ("sketch",), (0.5, 0.25))],
         samples=[Sample("sketch", "dog", {"spg": "dog", "zero-shot": "horse"}, jpeg())],
         set_aside=[("photo/dog/1.jpg", "truncated file")],
         timings={"encode": 754.0, "stage 1": 3.0},

@@ -112,7 +112,7 @@ def test_hostile_names_are_shown_and_not_obeyed(finished: ReportInput, tmp_path:
         rows=[replace(row, target=hostile, method=hostile) if row.target == "photo" else row for row in finished.rows],
         facts={hostile: hostile},
         curves=[replace(curve, run=hostile, method=hostile) for curve in finished.curves[:1]],
-        projections=[Projection(hostile, [(0.0, 0.0), (1.0, 1.0)], [hostile, "photo"], hostile, (0.5, 0.5))],
+        projections=[Projection(hostile, [(0.0, 0.0), (1.0, 1.0)], [hostile, "photo"], (hostile,), (0.5, 0.5))],
         samples=[Sample(hostile, hostile, {hostile: hostile}, b"\xff\xd8")],
         set_aside=[(hostile, hostile)],
         timings={hostile: 1.0},
@@ -153,16 +153,64 @@ def test_a_report_of_nothing_is_a_page_too(tmp_path: Path) -> None:
 def test_random_weights_are_warned_of_at_the_top(finished: ReportInput, tmp_path: Path) -> None:
     page, _ = page_of(replace(finished, random_weights=True), tmp_path)
     text = page.text()
-    assert text.index("mean nothing for the paper") < text.index("SPG reaches")
+    assert text.index("mean nothing for the paper") < text.index("SPG is best")
     assert "paper 9" not in text
 
 
 def test_one_target_and_one_seed_have_no_average_panel_and_no_deviation(finished: ReportInput, tmp_path: Path) -> None:
     rows = [row for row in finished.rows if row.target == "sketch" and row.seed in (None, 1)]
-    page, _ = page_of(replace(finished, rows=rows, curves=[], projections=[]), tmp_path)
+    page, _ = page_of(replace(finished, rows=rows, curves=[], projections=[], comparable=False), tmp_path)
     assert sum(tag == "figure" for tag, _ in page.elements) == 1
     assert "on sketch, never seen in training" in page.text()
-    assert "92.0 ±" not in page.text()
+    assert "±" not in page.text()
+    assert "from one seed" in page.text()
+
+
+def test_a_legend_says_what_its_names_are(finished: ReportInput, tmp_path: Path) -> None:
+    """Stage 1 goes by the domain that was learned, stage 2 by the one that was left out."""
+    text = page_of(finished, tmp_path)[0].text()
+    assert "Target left out: art_painting cartoon photo sketch" in text
+    assert "Lines by: target left out; at the last epoch: art_painting 0.5" in text
+
+
+def test_a_curve_of_one_epoch_has_that_epoch_on_its_axis_and_no_part_of_one(
+    finished: ReportInput, tmp_path: Path
+) -> None:
+    for length, ticks in ((1, ["1"]), (2, ["1", "2"]), (50, ["1", "10", "20", "30", "40", "50"])):
+        curve = Curve("stage1", "photo", 1, {"val_accuracy": [0.5 + 100.0 / (i + 2) for i in range(length)]})
+        _, markup = page_of(replace(finished, rows=[], projections=[], curves=[curve]), tmp_path)
+        axis = markup[markup.index("matplotlib.axis_1") : markup.index("matplotlib.axis_2")]
+        assert re.findall(r"<text[^>]*>([^<]*)</text>", axis) == [*ticks, "epoch"]
+
+
+def test_each_figure_of_a_table_carries_its_column_for_a_phone(finished: ReportInput, tmp_path: Path) -> None:
+    """A phone shows each line as a block, without the table's head."""
+    page, _ = page_of(finished, tmp_path)
+    columns = [attributes["data-column"] for tag, attributes in page.elements if tag == "td" and attributes.get("role")]
+    assert columns == ["art_painting", "cartoon", "photo", "sketch", "Average"] * 2
+
+
+def test_the_title_tells_the_run_and_its_data(finished: ReportInput, tmp_path: Path) -> None:
+    _, markup = page_of(finished, tmp_path)
+    assert "<title>example: SPG, PACS, multi-source, ViT-B-16</title>" in markup
+
+
+def test_warnings_stand_before_the_figures_and_remarks_under_them(finished: ReportInput, tmp_path: Path) -> None:
+    text = page_of(replace(finished, warnings=["Beware of it."], remarks=["One was left out."]), tmp_path)[0].text()
+    assert text.index("Beware of it.") < text.index("SPG is best") < text.index("93.0 ± 1.0")
+    assert text.index("93.0 ± 1.0") < text.index("One was left out.")
+
+
+def test_single_source_shows_spg_by_source_too(finished: ReportInput, tmp_path: Path) -> None:
+    rows = [
+        replace(row, protocol="single-source", source=source, accuracy=row.accuracy + len(source) / 10)
+        for row in finished.rows
+        for source in ("photo", "art_painting")
+        if source != row.target
+    ]
+    text = page_of(replace(finished, rows=rows), tmp_path)[0].text()
+    assert "SPG by source Trained on art_painting cartoon photo sketch Average" in text
+    assert "art_painting – 94.2 ± 1.0 94.2 ± 1.0 94.2 ± 1.0 94.2 ± 1.0 photo 93.5 ± 1.0 93.5 ± 1.0 –" in text
 
 
 def test_curves_survive_what_training_can_do_to_them(finished: ReportInput, tmp_path: Path) -> None:
@@ -202,7 +250,7 @@ def test_many_domains_and_methods_fit_and_a_large_projection_is_thinned(tmp_path
         for method in methods
     ]
     points = [(float(index), float(index)) for index in range(9000)]
-    projection = Projection("Prompts", points, [domains[index % 9] for index in range(9000)], domains[0], (0.9, 0.1))
+    projection = Projection("Prompts", points, [domains[index % 9] for index in range(9000)], (domains[0],), (0.9, 0.1))
     report = ReportInput("big", rows, {}, [], [projection], [], [], {}, "", "source-val", False, True)
     page, markup = page_of(report, tmp_path)
     assert "one in 10 of 9000 prompts" in page.text()
@@ -215,4 +263,4 @@ def test_equal_input_gives_equal_bytes(finished: ReportInput, tmp_path: Path) ->
 
 def test_a_projection_with_a_domain_missing_is_refused() -> None:
     with pytest.raises(ValueError, match="2 points but 1 domains"):
-        Projection("p", [(0.0, 0.0), (1.0, 1.0)], ["photo"], "photo", (0.5, 0.5))
+        Projection("p", [(0.0, 0.0), (1.0, 1.0)], ["photo"], ("photo",), (0.5, 0.5))

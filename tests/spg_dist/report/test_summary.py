@@ -88,11 +88,6 @@ def test_an_average_over_some_of_the_targets_stands_without_the_papers(finished:
     assert cells_of(summary_of(some, tmp_path), "SPG")[-1] == "**93.0 ± 1.0**"
 
 
-def test_a_loss_is_reported_as_a_loss(finished: ReportInput, tmp_path: Path) -> None:
-    worse = [replace(row, accuracy=80.0) if row.method == "spg" else row for row in finished.rows]
-    assert "10.0 points below zero-shot CLIP" in summary_of(replace(finished, rows=worse), tmp_path)
-
-
 def test_names_cannot_break_the_markdown_table(finished: ReportInput, tmp_path: Path) -> None:
     rows = [replace(row, target="a|b\n<i>") if row.target == "photo" else row for row in finished.rows]
     markdown = summary_of(replace(finished, rows=rows), tmp_path)
@@ -104,6 +99,21 @@ def test_names_cannot_break_the_markdown_table(finished: ReportInput, tmp_path: 
 def test_notes_of_results_stand_under_the_table_once(finished: ReportInput, tmp_path: Path) -> None:
     rows = [replace(row, note="oracle selection") if row.method == "spg" else row for row in finished.rows]
     assert summary_of(replace(finished, rows=rows), tmp_path).count("SPG: oracle selection") == 1
+
+
+def test_what_the_deviation_is_stands_only_where_there_is_one(finished: ReportInput, tmp_path: Path) -> None:
+    several = "± is the sample standard deviation over 3 seeds"
+    assert several in summary_of(finished, tmp_path)
+    one = replace(finished, rows=[row for row in finished.rows if row.seed in (None, 1)], comparable=False)
+    assert "±" not in summary_of(one, tmp_path)
+    assert "from one seed" in summary_of(one, tmp_path)
+    assert "±" not in console_of(one)
+
+
+def test_warnings_come_first_and_remarks_under_the_table(finished: ReportInput, tmp_path: Path) -> None:
+    report = replace(finished, warnings=["Beware of it."], remarks=["One was left out."])
+    for text in (summary_of(report, tmp_path), console_of(report)):
+        assert text.index("Beware of it.") < text.index("SPG is best") < text.index("One was left out.")
 
 
 def test_the_console_shows_the_same_table_as_plain_text(finished: ReportInput) -> None:

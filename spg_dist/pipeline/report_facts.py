@@ -1,0 +1,104 @@
+"""What a run's report says about it in words: its settings, what must be known before its figures, what it left out."""
+
+from __future__ import annotations
+
+import statistics
+
+from spg_dist.config import Config
+from spg_dist.encode.job import EncodeSummary
+from spg_dist.experiment.experiment import Experiment
+from spg_dist.experiment.runs import left_out_methods
+from spg_dist.home import home
+from spg_dist.pipeline.testing import TestedRun
+from spg_dist.report import method_label
+
+SELECTION_RULES = {
+    "source-val": "source-val (best epoch on the training domains' validation split)",
+    "last": "last epoch",
+    "oracle": "ORACLE: best epoch on the target's own validation split, a ceiling and no result",
+}
+
+
+def warnings_of_run(config: Config) -> list[str]:
+    """What must be read before the figures; random weights are warned of by the report itself."""
+    warnings = []
+    if config.clip.pretrained == "embedded" and any(
+        data.dataset != "drawn" for data in (config.data, *config.test_data)
+    ):
+        warnings.append(
+            "The embedded CLIP has seen nothing but drawings of eight classes: on other images it is close to "
+            "guessing. Choose clip.model and clip.pretrained for images of your own."
+        )
+    if config.selection == "oracle":
+        warnings.append("Selected on the target's own validation split: a ceiling, and no result to compare.")
+    return warnings
+
+
+def remarks_of_run(config: Config) -> list[str]:
+    """Sentences under the results."""
+    return [
+        f"{method_label(method)} is left out: it knows only the classes it was trained on (protocol {config.protocol})."
+        for method in left_out_methods(config)
+    ]
+
+
+def run_facts(experiment: Experiment, summary: EncodeSummary, tested: list[TestedRun]) -> dict[str, str]:
+    """Label → text for the report's head."""
+    config = experiment.config
+    return {
+        "weights": experiment.clip.name,
+        "views": f"{config.encode.views} augmented views" if config.encode.views else "plain view only",
+        "noise": _noise_in_words(config, tested),
+        "Prompt labels": f"imported from {config.prompt_labels}" if config.prompt_labels else "trained (stage 1)",
+        "Images": _images_in_words(experiment),
+        "Encoded in this job": f"{summary.encoded:,} features, {summary.reused:,} reused from the cache",
+        "Splits": _splits_in_words(experiment),
+    }
+
+
+def shown_method(config: Config, method: str) -> str:
+    """The paper's CoOp has 16 context tokens; a pooled prompt of another length goes by the name of its principle."""
+    return "erm" if method == "coop" and config.coop.n_ctx != 16 else method
+
+
+def is_the_papers_setting(experiment: Experiment) -> bool:
+    """OpenAI's weights, a whole published data set, and the paper's rule of model selection."""
+    full = {"PACS": 9000, "VLCS": 10000, "OfficeHome": 15000, "TerraIncognita": 20000, "DomainNet": 15000}
+    images = full.get(experiment.manifest.dataset)
+    selected_alike = experiment.config.selection == "source-val"
+    whole = images is not None and len(experiment.manifest.images) >= images
+    return experiment.clip.openai_weights and selected_alike and whole
+
+
+def _images_in_words(experiment: Experiment) -> str:
+    own = f"{len(experiment.manifest.images):,}"
+    if not experiment.others:
+        return own
+    tests = ", ".join(f"{len(other.manifest.images):,} of {name}" for name, other in experiment.others.items())
+    return f"{own} of {experiment.manifest.dataset} to train on; tested on {tests}"
+
+
+def _splits_in_words(experiment: Experiment) -> str:
+    """Paths relative to the data set's folder, or to the home of the run's outputs."""
+    if experiment.config.data.dataset == "drawn":
+        return "the embedded data set's own, drawn with its images"
+    said = experiment.manifest.splits_source
+    for folder in (experiment.manifest.root, home()):
+        said = said.replace(f"{folder}/", "")
+    return said
+
+
+def _noise_in_words(config: Config, tested: list[TestedRun]) -> str:
+    test = config.test
+    if not any(run.spec.run.method == "spg" for run in tested):
+        return "none: no method of this run draws any"
+    if test.noise == "zero":
+        return "z = 0"
+    if test.average:
+        return f"class probabilities averaged over {test.draws} draws per test image"
+    spreads = [run.noise_std for run in tested if run.noise_std is not None]
+    if not spreads:
+        return f"{test.draws} draw{'s' if test.draws > 1 else ''} per test image"
+    low, high = f"{min(spreads):.2f}", f"{max(spreads):.2f}"
+    said = low if low == high else f"{low} to {high}, mean {statistics.fmean(spreads):.2f}"
+    return f"mean accuracy over {test.draws} draws per test image; standard deviation over draws {said} points"

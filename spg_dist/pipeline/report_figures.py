@@ -1,0 +1,111 @@
+"""What a run's report draws: training curves, generated prompts in two dimensions, test images with predictions."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+
+from spg_dist.data import decode_rgb
+from spg_dist.experiment.experiment import Experiment
+from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec, TestSpec, stage1_runs, stage2_runs
+from spg_dist.methods.spg import generate_prompts, load_generator
+from spg_dist.pipeline.report_facts import shown_method
+from spg_dist.pipeline.testing import TestedRun, read_predictions
+from spg_dist.report import Curve, Projection, Sample
+from spg_dist.training import read_trained
+from spg_dist.training.seeds import numpy_random
+
+SAMPLES_PER_DOMAIN = 6  # one row of the report at desktop width
+PROJECTED_PER_DOMAIN = 60
+THUMBNAIL_PIXELS = 160
+
+
+def curves_of_run(experiment: Experiment) -> list[Curve]:
+    """The history of every trained run."""
+    config, manifest = experiment.config, experiment.manifest
+    names = {PROMPT_LABEL: "stage1", "spg": "stage2"}
+    curves = []
+    for spec in stage1_runs(config, manifest) + stage2_runs(config, manifest):
+        history = read_trained(experiment.folder.artifact(spec)).history
+        series = {name: [epoch[name] for epoch in history] for name in history[0] if name != "learning_rate"}
+        shown = names.get(spec.method) or shown_method(config, spec.method)
+        leaves_out = config.protocol == "multi-source" and spec.method != PROMPT_LABEL
+        run_means = "Target left out" if leaves_out else "Trained on"
+        curves.append(Curve(shown, spec.where, spec.seed or 0, series, run_means))
+    return curves
+
+
+def projections_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Projection]:
+    """The first seed's generated prompts of every generator, on their two principal components."""
+    first = experiment.config.seeds[0]
+    specs = dict.fromkeys(run.spec.run for run in tested if run.spec.run.method == "spg" and run.spec.run.seed == first)
+    return [_project(experiment, spec) for spec in specs]
+
+
+def _project(experiment: Experiment, spec: RunSpec) -> Projection:
+    generator = load_generator(experiment, spec)
+    prompts, domain_N = [], []
+    for place in (experiment, *experiment.others.values()):
+        rows = _projected_rows(place, by_domain=place is experiment)
+        prompts.append(generate_prompts(place, generator, spec, rows).flatten(1))
+        manifest = place.manifest
+        names = manifest.domains if place is experiment else [manifest.dataset] * len(manifest.domains)
+        domain_N += [names[manifest.images[i].domain] for i in rows]
+    stacked = torch.cat(prompts)
+    centred = stacked - stacked.mean(dim=0)
+    _, sizes, axes = torch.linalg.svd(centred, full_matrices=False)
+    shares = sizes.square() / sizes.square().sum().clamp(min=1e-12)
+    points = (centred @ axes[:2].T).tolist()
+    seen = {experiment.manifest.domains[k] for k in experiment.sources(spec.where)}
+    return Projection(
+        title=f"{spec.where} {'left out' if spec.protocol == 'multi-source' else 'trained on'}",
+        points_N2=[(x, y) for x, y in points],
+        domain_N=domain_N,
+        unseen=tuple(domain for domain in dict.fromkeys(domain_N) if domain not in seen),
+        explained=(float(shares[0]), float(shares[1])),
+    )
+
+
+def _projected_rows(place: Experiment, by_domain: bool) -> np.ndarray:
+    """Some val images of each domain, or as many of the whole data set."""
+    random = numpy_random(0, "projection")
+    domains = set(range(len(place.manifest.domains)))
+    groups = [{k} for k in sorted(domains)] if by_domain else [domains]
+    rows = [place.table.rows(group, {"val"}, keep_left_out=False) for group in groups]
+    return np.concatenate([random.permutation(found)[:PROJECTED_PER_DOMAIN] for found in rows])
+
+
+def samples_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Sample]:
+    """Some test images of every target with what each method's first seed says, trained on the first of the sources."""
+    samples = []
+    for target in dict.fromkeys(run.spec.target for run in tested):
+        shown = _shown_tests(experiment, [run.spec for run in tested if run.spec.target == target])
+        predictions = {
+            shown_method(experiment.config, spec.run.method): read_predictions(experiment.folder.predictions(spec))
+            for spec in shown
+        }
+        trained_on = shown[0].run.where if experiment.config.protocol == "single-source" else ""
+        images = sorted(next(iter(predictions.values())))
+        for i in numpy_random(0, "samples", target).permutation(len(images))[:SAMPLES_PER_DOMAIN]:
+            image = images[i]
+            said = {method: found[image][1] for method, found in predictions.items()}
+            truth = next(iter(predictions.values()))[image][0]
+            picture = _thumbnail(experiment.on(target), image)
+            samples.append(Sample(target, truth, said, picture, trained_on))
+    return samples
+
+
+def _shown_tests(experiment: Experiment, tests: list[TestSpec]) -> list[TestSpec]:
+    """One test of each method: of the first seed, and where there are several sources of the first of these."""
+    seeds = (None, experiment.config.seeds[0])
+    return [test for test in tests if test.run.seed in seeds and test.run.where == tests[0].run.where]
+
+
+def _thumbnail(experiment: Experiment, image: str) -> bytes:
+    picture = decode_rgb(experiment.manifest.root / image)
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=82)
+    return stream.getvalue()

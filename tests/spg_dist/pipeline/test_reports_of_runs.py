@@ -1,0 +1,96 @@
+"""What a run's files say of it: its own results only, images and splits as they are, and what must be known first."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from experiment_material import Quiet, arguments, draw_images, run
+
+from spg_dist.evaluation.results import read_results
+from spg_dist.experiment.folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def single_source(images: Path, home: Path) -> RunFolder:
+    settings = ("protocol=single-source", "methods=[zero-shot,spg]", "seeds=[1,2]", "selection=last")
+    return run(arguments(images, home, "name=single-reported", *settings))
+
+
+@pytest.fixture(scope="module")
+def cross_dataset(images: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    other = draw_images(tmp_path_factory.mktemp("drawn") / "elsewhere", ("cartoon", "photo"), ("cat", "fish"), each=5)
+    across = (
+        "protocol=cross-dataset",
+        "data.name=Here",
+        f"test_data=[{{dataset: folder, root: {other}, name: There}}]",
+    )
+    return run(arguments(images, home, "name=cross-reported", *across, "methods=[zero-shot,linear-probe,spg]"))
+
+
+def page_text(folder: RunFolder) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", folder.report.read_text()).split())
+
+
+def test_a_rerun_with_less_keeps_its_own_results_and_says_what_left(images: Path, home: Path) -> None:
+    given = arguments(images, home, "name=less", "targets=[photo,sketch]")
+    run([*given, "methods=[zero-shot,coop,spg]", "seeds=[1,2]"])
+    display = Quiet()
+    folder = run([*given, "methods=[zero-shot,spg]", "seeds=[2]"], display)
+    rows = read_results(folder.results)
+    assert {(row.method, row.seed) for row in rows} == {("zero-shot", None), ("spg", 2)}
+    said = " ".join(display.text.getvalue().split())
+    assert "results.csv: 6 rows of an earlier configuration of this folder left it (method erm; seed 1)." in said
+    assert (folder.root / "coop" / "multi-source-photo-seed1.safetensors").exists()
+
+
+def test_the_same_command_again_says_nothing_of_rows_that_left(
+    single_source: RunFolder, images: Path, home: Path
+) -> None:
+    display = Quiet()
+    settings = ("protocol=single-source", "methods=[zero-shot,spg]", "seeds=[1,2]", "selection=last")
+    run(arguments(images, home, "name=single-reported", *settings), display)
+    assert "left it" not in display.text.getvalue()
+
+
+def test_targets_stand_in_the_order_of_the_domains_whatever_the_sources(single_source: RunFolder) -> None:
+    summary = single_source.summary.read_text()
+    assert re.search(r"\| Method +\| +art \| +photo \| +sketch \| +Average \|", summary)
+    by_source = summary[summary.index("SPG by source") :]
+    assert re.findall(r"^\| (\w+) ", by_source, flags=re.MULTILINE) == ["Trained", "art", "photo", "sketch"]
+
+
+def test_samples_of_a_single_source_run_say_where_their_methods_were_trained(single_source: RunFolder) -> None:
+    text = page_text(single_source)
+    assert "art, methods trained on photo" in text
+    assert "photo, methods trained on art" in text
+
+
+def test_what_a_single_source_generator_never_saw_is_all_but_its_source(single_source: RunFolder) -> None:
+    assert "Unseen in training: photo, sketch · " in page_text(single_source)
+
+
+def test_what_a_generator_of_another_data_set_never_saw_is_that_data_set(cross_dataset: RunFolder) -> None:
+    assert "Unseen in training: There · " in page_text(cross_dataset)
+
+
+def test_across_data_sets_the_images_of_the_test_are_counted_too(cross_dataset: RunFolder) -> None:
+    assert "- Images: 54 of Here to train on; tested on 20 of There" in cross_dataset.summary.read_text()
+
+
+def test_a_method_that_the_protocol_leaves_out_is_named_under_the_results(cross_dataset: RunFolder) -> None:
+    remark = "Linear probe is left out: it knows only the classes it was trained on"
+    assert remark in cross_dataset.summary.read_text()
+    assert remark in page_text(cross_dataset)
+
+
+def test_the_embedded_clip_on_other_images_than_its_own_is_warned_of_first(cross_dataset: RunFolder) -> None:
+    for text in (cross_dataset.summary.read_text(), page_text(cross_dataset)):
+        assert text.index("The embedded CLIP has seen nothing but drawings") < text.index("never seen in training")
+
+
+def test_drawn_splits_are_told_by_a_path_from_the_home_of_the_outputs(cross_dataset: RunFolder, home: Path) -> None:
+    summary = cross_dataset.summary.read_text()
+    assert re.search(r"- Splits: .*kept in splits/Here-1-0\.7-", summary)
+    assert str(home) not in summary

@@ -1,0 +1,95 @@
+"""The headline names the best method and SPG's place, and claims no lead that the spread over seeds does not carry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from spg_dist.evaluation.results import ResultRow
+from spg_dist.report import ReportInput
+from spg_dist.report.standing import standing_in_words
+from spg_dist.report.table import result_tables
+
+DOMAINS = ("art", "photo")
+
+
+def said(finished: ReportInput, accuracies: dict[str, list[float]], protocol: str = "multi-source") -> str:
+    """The words on a table in which each method has these accuracies, one a seed, on every target."""
+    rows = [
+        ResultRow("PACS", protocol, "rest", domain, method, seed, "RN50", accuracy, 10, 1.0, None, "")
+        for method, by_seed in accuracies.items()
+        for domain in DOMAINS
+        for seed, accuracy in enumerate(by_seed, start=1)
+    ]
+    rows = [replace(row, seed=None) if row.method.startswith("zero-shot") else row for row in rows]
+    (table,) = result_tables(replace(finished, rows=rows))
+    return standing_in_words(table)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        (
+            {"zero-shot": [90.0], "spg": [92.0, 94.0]},
+            "SPG is best on average: 93.0 ± 1.4 % over 2 domains never seen in training, "
+            "3.0 points above zero-shot CLIP.",
+        ),
+        (
+            {"zero-shot": [90.0], "coop": [91.0, 91.2], "spg": [93.0, 93.2]},
+            "SPG is best on average: 93.1 ± 0.1 % over 2 domains never seen in training, "
+            "3.1 points above zero-shot CLIP. The next, CoOp, is 2.0 points behind.",
+        ),
+        (
+            {"zero-shot": [70.3], "zero-shot-ensemble": [73.0], "erm": [71.0, 71.4], "spg": [71.0, 71.2]},
+            "Zero-shot, templates is best on average: 73.0 % over 2 domains never seen in training. SPG reaches "
+            "71.1 ± 0.1 %, place 2 of 4, level with Pooled soft prompt: 1.9 points below the highest, 0.8 points above "
+            "zero-shot CLIP.",
+        ),
+        (
+            {"zero-shot": [60.0], "erm": [71.0, 73.0], "spg": [70.0, 72.0]},
+            "No method is clearly best: SPG (71.0 ± 1.4 %) is level with Pooled soft prompt (72.0 ± 1.4 %) over 2 "
+            "domains never seen in training. SPG is 11.0 points above zero-shot CLIP.",
+        ),
+        (
+            {"zero-shot": [70.9], "spg": [70.0, 72.0]},
+            "No method is clearly best: SPG (71.0 ± 1.4 %) is level with Zero-shot CLIP (70.9 %) over 2 domains never "
+            "seen in training.",
+        ),
+        (
+            {"zero-shot": [90.0], "spg": [80.0]},
+            "Zero-shot CLIP is best on average: 90.0 % over 2 domains never seen in training. SPG reaches 80.0 %, "
+            "place 2 of 2: 10.0 points below zero-shot CLIP.",
+        ),
+        (
+            {"zero-shot": [13.4], "erm": [13.4], "spg": [12.0]},
+            "No method is clearly best: Zero-shot CLIP (13.4 %) is level with Pooled soft prompt (13.4 %) over 2 "
+            "domains never seen in training. SPG reaches 12.0 %, place 3 of 3: 1.4 points below zero-shot CLIP.",
+        ),
+        ({"zero-shot": [90.0]}, "Zero-shot CLIP reaches 90.0 % over 2 domains never seen in training."),
+        (
+            {"zero-shot": [90.0], "coop": [91.0]},
+            "CoOp is best on average: 91.0 % over 2 domains never seen in training.",
+        ),
+    ],
+)
+def test_the_best_method_and_the_place_of_spg(
+    finished: ReportInput, accuracies: dict[str, list[float]], expected: str
+) -> None:
+    assert said(finished, accuracies) == expected
+
+
+def test_one_target_is_no_average(finished: ReportInput) -> None:
+    words = said(finished, {"zero-shot": [90.0], "spg": [93.0]}, protocol="cross-dataset")
+    assert "over 2 data sets never seen" in words
+    one = [row for row in finished.rows if row.target == "sketch"]
+    (table,) = result_tables(replace(finished, rows=one))
+    assert standing_in_words(table) == (
+        "SPG is best: 93.0 ± 1.0 % on sketch, never seen in training, 3.0 points above zero-shot CLIP."
+    )
+
+
+def test_methods_that_lack_a_target_have_no_place(finished: ReportInput) -> None:
+    some = [row for row in finished.rows if (row.method, row.target) != ("spg", "photo")]
+    (table,) = result_tables(replace(finished, rows=some))
+    assert standing_in_words(table) == "Zero-shot CLIP reaches 90.0 % over 4 domains never seen in training."
