@@ -25,6 +25,7 @@ from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images, train
 from spg_dist.pipeline.reporting import report_run
 from spg_dist.progress import Display, Stopwatch
+from tuning.sweep import plan_sweep
 
 
 def main(arguments: list[str]) -> None:
@@ -36,11 +37,16 @@ def main(arguments: list[str]) -> None:
 def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch, display: Display) -> None:
     """The method's story, a line a step."""
     with watch.phase("prepare: images, splits, frozen CLIP"):
+        sweep = plan_sweep(config) if config.tune.trials else None
         manifests = load_images(config, display)
         clip = load_frozen_clip(config, display)
 
     with watch.phase("encode: every image once, into the cache"):
         builder, summary = encode(config, manifests, clip, folder, executor, display)
+
+    if sweep:
+        with watch.phase("tune: hyperparameters, by the source domains alone"):
+            builder = sweep.run(builder, executor, display)
 
     with watch.phase("stage 1: a prompt label for each domain"):
         train(builder, stage1_runs(config, builder.manifest), executor, display)

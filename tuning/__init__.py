@@ -1,1 +1,1 @@
-"""Tuning."""
+"""Sweeps over the hyperparameters of both stages, on features that are encoded once: Ray Tune and Optuna."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ from spg_dist.training.files import write_text
 # What may differ between two invocations for the same folder: it selects runs or says how they are executed, and no
 # finished run depends on it (each file carries the digest of what it does depend on).
 FREE_FIELDS = ("execution", "test", "sources", "targets", "test_data", "seeds", "methods", "runs", "tune")
+
+SEARCHED = ("stage1", "stage2")
+"""What a sweep sets: before a run that starts with one, these hold the former sweep's choice."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def open_run(config: Config) -> Iterator[RunFolder]:
         ) from error
     try:
         _check_configuration(folder, config)
-        write_text(folder.config, dump_config(config))
+        if not config.tune.trials or not folder.config.exists():  # else it holds what the sweep chose
+            write_text(folder.config, dump_config(config))
         yield folder
     finally:
         lock.release()
@@ -97,7 +101,8 @@ def _check_configuration(folder: RunFolder, config: Config) -> None:
     if not folder.config.exists() or not began:
         return  # nothing was trained yet: a mended command may keep its name
     stored = load_config(folder.config.read_text(), str(folder.config))
-    differing = sorted(_differences(asdict(stored), asdict(config), ""))
+    free = FREE_FIELDS + (SEARCHED if config.tune.trials else ())
+    differing = sorted(_differences(asdict(stored), asdict(config), "", free))
     if differing:
         shown = "; ".join(differing[:5])
         raise ValueError(
@@ -106,12 +111,12 @@ def _check_configuration(folder: RunFolder, config: Config) -> None:
         )
 
 
-def _differences(stored: dict[str, Any], asked: dict[str, Any], prefix: str) -> Iterator[str]:
+def _differences(stored: dict[str, Any], asked: dict[str, Any], prefix: str, free: Sequence[str]) -> Iterator[str]:
     for name, value in asked.items():
         path = f"{prefix}{name}"
-        if path in FREE_FIELDS:
+        if path in free:
             continue
         if isinstance(value, dict):
-            yield from _differences(stored[name], value, f"{path}.")
+            yield from _differences(stored[name], value, f"{path}.", free)
         elif stored[name] != value:
             yield f"{path} is {stored[name]!r} there and {value!r} here"

@@ -1,0 +1,69 @@
+"""The final test: the defaults and the best configuration, on the targets that no trial has seen."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+
+from spg_dist.config import Config, dump_config
+from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs, test_runs
+from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.prepare import train
+from spg_dist.pipeline.testing import TestedRun
+from spg_dist.progress import Display
+from spg_dist.training.files import write_text
+from tuning.folder import SweepFolder
+from tuning.outputs import without_sweep
+
+
+@dataclass(frozen=True)
+class Final:
+    """How one configuration did on every target, with the run's own seeds.
+
+    Arguments:
+        number: the trial that the configuration is from.
+    """
+
+    number: int
+    tested: list[TestedRun]
+
+
+def final_test(
+    builder: ExperimentBuilder,
+    number: int,
+    config: Config,
+    folder: SweepFolder,
+    which: str,
+    executor: Executor,
+    display: Display,
+) -> Final:
+    """Train what the trial has not trained of the final seeds, and test it.
+
+    Arguments:
+        config: of the trial, with the run's own seeds and methods.
+        which: "defaults" or "best".
+    """
+    config = replace(without_sweep(config), methods=["spg"])
+    place = folder.final(which)
+    write_text(place.config, dump_config(config))
+    write_text(place.classes, "\n".join(builder.manifest.class_names) + "\n")
+    wanted = [stage1_runs(config, builder.manifest), stage2_runs(config, builder.manifest)]
+    adopt(folder.trial(number, config), place, [spec for specs in wanted for spec in specs])
+    mine = replace(builder, config=config, folder=place)
+    for specs in wanted:
+        train(mine, specs, executor, display)
+    tested = executor.test(mine, test_runs(config, builder.manifest, builder.test_manifests), display)
+    return Final(number, tested)
+
+
+def adopt(source: RunFolder, target: RunFolder, specs: list[RunSpec]) -> None:
+    """Copy finished runs; each carries the digest of what it was trained with, so a wrong one would be trained anew."""
+    for spec in specs:
+        found, place = source.artifact(spec), target.artifact(spec)
+        if found.exists() and found != place:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary = place.with_name(f".{place.name}.tmp")
+            shutil.copyfile(found, temporary)
+            temporary.replace(place)

@@ -1,0 +1,153 @@
+"""A sweep's folder: where its files are, who may write there, and that it stays one sweep."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from blake3 import blake3
+from filelock import FileLock, Timeout
+
+from spg_dist.config import Config, dump_config
+from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
+from spg_dist.home import resolve
+from spg_dist.training.files import write_text
+from tuning.spaces import Space
+
+# What may change between two invocations of one sweep, because no trial depends on it: how it is executed, how many
+# trials there are, what the final test adds. The trials' own seeds are compared as `seeds`.
+FREE = ("execution", "test", "runs", "coop", "linear_probe", "cocoop", "dpl")
+FREE += ("tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
+
+
+@dataclass(frozen=True)
+class TrialFolder(RunFolder):
+    """The runs of one trial; its prompt labels lie where all trials with the same stage-1 settings find them."""
+
+    labels: Path
+
+    def artifact(self, spec: RunSpec) -> Path:
+        return RunFolder(self.labels).artifact(spec) if spec.method == PROMPT_LABEL else super().artifact(spec)
+
+    def checkpoint(self, spec: RunSpec) -> Path:
+        return RunFolder(self.labels).checkpoint(spec) if spec.method == PROMPT_LABEL else super().checkpoint(spec)
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """Paths below `<tune.folder>/<name>`."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, config: Config) -> SweepFolder:
+        return cls(resolve(config.tune.folder) / config.name)
+
+    @property
+    def study(self) -> Path:
+        """SQLite, which Optuna's own tools open: `optuna-dashboard sqlite:///<path>`."""
+        return self.root / "study.db"
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "sweep.yaml"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials.csv"
+
+    @property
+    def best(self) -> Path:
+        return self.root / "best.yaml"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def ray(self) -> Path:
+        """What Ray Tune writes while it runs."""
+        return self.root / "ray-tune"
+
+    def trial(self, number: int, config: Config) -> TrialFolder:
+        """The folder of a trial; stage 1 is addressed by its settings, so that trials share it."""
+        digest = blake3(json.dumps(asdict(config.stage1), sort_keys=True).encode()).hexdigest(length=8)
+        return TrialFolder(self._trial_root(number), self.root / "stage1" / digest)
+
+    def final(self, which: str) -> RunFolder:
+        """The runs with the final seeds: "defaults" or "best"."""
+        return RunFolder(self.root / "final" / which)
+
+    def discard(self, number: int) -> None:
+        """Delete a trial's weights: its result is in the study."""
+        if self._trial_root(number).exists():
+            shutil.rmtree(self._trial_root(number))
+
+    def _trial_root(self, number: int) -> Path:
+        return self.root / "trials" / str(number)
+
+
+@contextmanager
+def open_sweep(config: Config, space: Space) -> Iterator[SweepFolder]:
+    """The folder of a sweep, for one job at a time, with its settings written into it.
+
+    Arguments:
+        config: of its trials.
+
+    Raises:
+        ValueError: another job is writing to it, or it holds a sweep with other settings.
+        OSError: the folder cannot be written.
+    """
+    folder = SweepFolder.of(config)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(
+            f"another job is writing to {folder.root}: wait for it to end, or give this one another name=..."
+        ) from error
+    try:
+        settings = {"config": yaml.safe_load(dump_config(config)), "space": _in_words(space)}
+        _check_settings(folder, settings)
+        write_text(folder.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        yield folder
+    finally:
+        lock.release()
+
+
+def _in_words(space: Space) -> dict[str, str]:
+    return {dimension.name: str(dimension.domain) for dimension in space.dimensions}
+
+
+def _check_settings(folder: SweepFolder, asked: dict[str, Any]) -> None:
+    if not folder.study.exists():
+        return
+    stored = yaml.safe_load(folder.settings.read_text(encoding="utf-8"))
+    there, here = _flat(stored["config"]), _flat(asked["config"])
+    differing = [
+        f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name) and not any(f"{name}.".startswith(f"{free}.") for free in FREE)
+    ]
+    if stored["space"] != asked["space"]:
+        differing.append(f"the space {asked['config']['tune']['space']} has changed")
+    if differing:
+        raise ValueError(
+            f"{folder.root} holds a sweep with other settings: {'; '.join(differing[:5])}. "
+            f"Give this one another name=..., or delete that folder to start over"
+        )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found

@@ -1,0 +1,1 @@
+"""Spaces that `tune.space` takes by name."""

@@ -1,0 +1,126 @@
+"""A sweep, step by step: the search, the final test of the defaults and of the best configuration, the files."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+from spg_dist.config import Config, dump_config
+from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.runs import stage1_runs, stage2_runs
+from spg_dist.pipeline.executor import Executor
+from spg_dist.progress import Display
+from spg_dist.soft_prompt.initial import initial_prompt
+from spg_dist.training.files import write_text
+from tuning.final import adopt, final_test
+from tuning.folder import SweepFolder, open_sweep
+from tuning.outputs import without_sweep, write_best, write_trials
+from tuning.space_files import load_space
+from tuning.spaces import Range, Space, with_values
+from tuning.study import SweepStudy, planned_points
+from tuning.table import TrialTable
+from tuning.trial import trial_config
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that was checked and can start."""
+
+    space: Space
+
+    def run(self, builder: ExperimentBuilder, executor: Executor, display: Display) -> ExperimentBuilder:
+        """Search, test, write the sweep's files; returns the experiment under the best configuration.
+
+        The best configuration and its finished runs are put into the experiment's folder.
+
+        Raises:
+            ValueError: another job works on this sweep, it has other settings, or no trial succeeded.
+        """
+        config = builder.config
+        _check_prompts(builder, self.space)
+        with open_sweep(trial_config(config), self.space) as folder:
+            study = SweepStudy(folder.study, config.name, self.space, config.tune, self.space.point_of(config))
+            self._search(study, builder, folder, executor, display)
+            best = study.best()
+            if best is None:
+                raise ValueError(_nothing_succeeded(study, folder))
+            tuned = with_values(config, self.space.values(best.params))
+            write_best(folder.best, tuned)
+            final_test(builder, 0, config, folder, "defaults", executor, display)
+            final_test(builder, best.number, tuned, folder, "best", executor, display)
+            for path in (folder.trials, folder.best, folder.study, folder.report):
+                display.say(f"{path.name}: {path}")
+            return _under(builder, without_sweep(tuned), folder)
+
+    def _search(
+        self, study: SweepStudy, builder: ExperimentBuilder, folder: SweepFolder, executor: Executor, display: Display
+    ) -> None:
+        from spg_dist.distributed.executor import RayExecutor  # Ray takes seconds to import: only where it is used
+        from tuning.search import search
+
+        assert isinstance(executor, RayExecutor), "plan_sweep refuses the local backend"
+        display.say(f"{folder.root}: {study.finished} of {study.total} trials finished before")
+        table = TrialTable(study, folder, display)
+        search(study, replace(builder, config=trial_config(builder.config)), folder, executor, table.changed)
+        write_trials(folder.trials, study)
+        table.show()
+
+
+def plan_sweep(config: Config) -> Sweep:
+    """Check what a sweep is asked to do. Raises ValueError before any work was done."""
+    tune = config.tune
+    if tune.trials == 0:
+        raise ValueError("tune.trials is 0: say how many configurations to try, e.g. tune.trials=20")
+    if config.execution.backend != "ray":
+        raise ValueError("a sweep runs on Ray: leave out execution.backend=local, or tune.trials")
+    if config.selection == "oracle":
+        raise ValueError("selection is oracle, which looks at the targets: a sweep must not. Take selection=source-val")
+    if "spg" not in config.methods:
+        raise ValueError(f"methods is {list(config.methods)}, but a sweep is for spg: add it, or leave out tune.trials")
+    space = load_space(tune.space, config)
+    searched = [name for dimension in space.dimensions for name in dimension.fields]
+    if config.prompt_labels and any(name.startswith("stage1.") for name in searched):
+        raise ValueError(
+            f"space {tune.space} searches stage 1, but prompt_labels={config.prompt_labels} takes its place: take "
+            f"tune.space=gan, or leave out prompt_labels"
+        )
+    planned_points(space, tune, space.point_of(config))
+    return Sweep(space)
+
+
+def _check_prompts(builder: ExperimentBuilder, space: Space) -> None:
+    """Prompts that no trial could train are refused now: too long beside a class name, or unlike their text."""
+    experiment = builder.build(device="cpu")
+    fields = ("stage1.n_ctx", "stage1.initial_text")
+    axes = []
+    for dimension in space.dimensions:
+        if not set(fields) & set(dimension.fields):
+            continue
+        domain = dimension.domain
+        values = [(n,) for n in range(int(domain.low), int(domain.high) + 1)] if isinstance(domain, Range) else None
+        options = values or list(domain.values if not isinstance(domain, Range) else ())
+        axes.append([dict(zip(dimension.fields, option, strict=True)) for option in options])
+    for combination in itertools.product(*axes):
+        chosen = {name: value for part in combination for name, value in part.items()}
+        stage1 = with_values(builder.config, chosen).stage1
+        try:
+            experiment.encoder(stage1.n_ctx)
+            initial_prompt(experiment.tower, experiment.clip.tokenizer, stage1.initial_text, stage1.n_ctx, seed=0)
+        except ValueError as error:
+            raise ValueError(f"space {space.source}, {', '.join(fields)}: {error}") from error
+
+
+def _under(builder: ExperimentBuilder, config: Config, folder: SweepFolder) -> ExperimentBuilder:
+    """The experiment under another configuration, with what the sweep has trained of it."""
+    adopt(folder.final("best"), builder.folder, stage1_runs(config, builder.manifest))
+    adopt(folder.final("best"), builder.folder, stage2_runs(config, builder.manifest))
+    write_text(builder.folder.config, dump_config(config))
+    return replace(builder, config=config)
+
+
+def _nothing_succeeded(study: SweepStudy, folder: SweepFolder) -> str:
+    reasons = [trial.user_attrs["reason"] for trial in study.trials() if "reason" in trial.user_attrs]
+    return (
+        f"none of {study.finished} trials was completed; the first failed with {reasons[0]!r}. "
+        f"All reasons: {folder.trials}"
+    )

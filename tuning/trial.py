@@ -1,0 +1,113 @@
+"""One trial: train both stages with its hyperparameters, and judge them by the sources' val split."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from filelock import FileLock
+
+from spg_dist.config import Config
+from spg_dist.experiment.experiment import Experiment
+from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
+from spg_dist.pipeline.training import train_runs
+from spg_dist.training import TrainedRun
+from tuning.folder import TrialFolder
+
+Progress = Callable[[int, float], None]
+"""Told the number of epochs that all generators of a trial have done, and their mean val accuracy so far (percent)."""
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """How good a configuration is, and what it costs.
+
+    Arguments:
+        val_accuracy: percent, mean over seeds and targets, on the val splits of each target's source domains.
+        seed_std: standard deviation over seeds of the mean over targets; None with one seed.
+        by_target: the mean over seeds for each training run: the target it leaves out (multi-source), its source
+            (single-source), or the data set (cross-dataset).
+        cost_seconds: time that training its prompt labels and generators takes, whether or not they were there already.
+    """
+
+    val_accuracy: float
+    seed_std: float | None
+    by_target: dict[str, float]
+    cost_seconds: float
+
+
+def trial_config(config: Config) -> Config:
+    """What a trial trains: SPG alone, on the sweep's seeds."""
+    return replace(config, methods=["spg"], seeds=config.tune.seeds or config.seeds)
+
+
+def run_trial(experiment: Experiment, config: Config, folder: TrialFolder, progress: Progress) -> TrialOutcome:
+    """Train a configuration, or go on with it, or find it finished.
+
+    Arguments:
+        experiment: its features and text tower are used, whatever its own configuration says.
+
+    Raises:
+        ValueError: a run diverged or its settings do not fit.
+    """
+    mine = _configured(experiment, config, folder)
+    labels = stage1_runs(config, mine.manifest)
+    folder.labels.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.labels / ".lock"):  # of trials with the same stage 1, one trains it and the others wait
+        trained = train_runs(mine, labels, lambda spec, epoch, metrics: None, _stop)
+    generators = stage2_runs(config, mine.manifest)
+    watched = EpochMeans(generators, config.selection == "last", progress)
+    trained |= train_runs(mine, generators, watched, _stop)
+    return _outcome(trained, generators)
+
+
+class EpochMeans:
+    """Turns the epochs of single runs into those of the trial: an epoch counts when every run has done it.
+
+    Arguments:
+        last: the last epoch of a run is kept, not its best.
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], last: bool, progress: Progress) -> None:
+        self.last, self.progress = last, progress
+        self.values: dict[RunSpec, list[float]] = {spec: [] for spec in specs}
+        self.told = 0
+
+    def __call__(self, spec: RunSpec, epoch: int, metrics: dict[str, float]) -> None:
+        values = self.values[spec]
+        before = values[-1] if values else 0.0
+        found = metrics.get("val_accuracy", before)
+        del values[epoch:]
+        values.append(found if self.last else max(found, before))
+        if all(len(values) > self.told for values in self.values.values()):
+            self.told += 1
+            self.progress(self.told, statistics.fmean(values[self.told - 1] for values in self.values.values()))
+
+
+def _configured(experiment: Experiment, config: Config, folder: TrialFolder) -> Experiment:
+    """The experiment under another configuration, on the same features, tower and tokenized classes."""
+    mine = copy.copy(experiment)
+    mine.config, mine.folder = config, folder
+    return mine
+
+
+def _stop(spec: RunSpec, error: ValueError | OSError) -> None:
+    """A mean over the runs that are left would compare trials by different targets: the trial fails as a whole."""
+    raise error
+
+
+def _outcome(trained: dict[RunSpec, TrainedRun], generators: list[RunSpec]) -> TrialOutcome:
+    by_seed: dict[int | None, list[float]] = {}
+    by_target: dict[str, list[float]] = {}
+    for spec in generators:
+        by_seed.setdefault(spec.seed, []).append(trained[spec].val_accuracy)
+        by_target.setdefault(spec.where, []).append(trained[spec].val_accuracy)
+    of_seeds = [statistics.fmean(values) for values in by_seed.values()]
+    return TrialOutcome(
+        val_accuracy=statistics.fmean(of_seeds),
+        seed_std=statistics.stdev(of_seeds) if len(of_seeds) > 1 else None,
+        by_target={target: statistics.fmean(values) for target, values in by_target.items()},
+        cost_seconds=sum(run.seconds for run in trained.values()),
+    )
