@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from spg_dist.clip.text_tower import text_tower
 from spg_dist.config import load_config
 from spg_dist.encode.encoder import ImageEncoder
 from spg_dist.encode.transform import ImageTransform
-from spg_dist.evaluation.accuracy import predict_from_prompts
+from spg_dist.evaluation.accuracy import cosines
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.spg import read_generator
@@ -39,8 +40,24 @@ def find_images(place: Path) -> list[Path]:
     return found
 
 
-def predict(folder: RunFolder, spec: RunSpec, images: list[Path]) -> Iterator[tuple[Path, str, str]]:
-    """(image, predicted class, reason it was set aside) of each image; one of the last two is empty.
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of one image.
+
+    Arguments:
+        predicted: class name; empty where the image cannot be read.
+        score: probability of that class (0 to 1) under softmax(exp(logit_scale) · cosines); None where there is none.
+        set_aside: why the image cannot be read; else empty.
+    """
+
+    image: Path
+    predicted: str
+    score: float | None
+    set_aside: str
+
+
+def predict(folder: RunFolder, spec: RunSpec, images: list[Path]) -> Iterator[Prediction]:
+    """Classify images with one generator of a run.
 
     Arguments:
         spec: the generator; its protocol is taken from the run's configuration.
@@ -53,8 +70,10 @@ def predict(folder: RunFolder, spec: RunSpec, images: list[Path]) -> Iterator[tu
     config = load_config(folder.config.read_text(), str(folder.config))
     spec = replace(spec, protocol=config.protocol)
     if not folder.artifact(spec).exists():
-        there = ", ".join(sorted(p.stem for p in folder.artifact(spec).parent.glob("*.safetensors"))) or "none"
-        raise ValueError(f"{folder.root} has no generator {folder.artifact(spec).stem}; it has: {there}")
+        raise ValueError(
+            f"{folder.root} has no generator for target {spec.where!r}, seed {spec.seed}; "
+            f"{_generators_in_words(folder.artifact(spec).parent, config.protocol)}"
+        )
     names = folder.classes.read_text().splitlines()
     clip = load_clip(config.clip)
     tower = text_tower(clip.model)
@@ -66,25 +85,49 @@ def predict(folder: RunFolder, spec: RunSpec, images: list[Path]) -> Iterator[tu
     for start in range(0, len(images), IMAGES_AT_ONCE):
         some = images[start : start + IMAGES_AT_ONCE]
         encoded = encoder(some, [blake3(str(path).encode()).hexdigest() for path in some])
-        said = dict.fromkeys(range(len(some)), "")
+        said: dict[int, tuple[str, float | None]] = dict.fromkeys(range(len(some)), ("", None))
         if encoded.kept:
             x_BD = torch.from_numpy(encoded.features_ND).to(clip.device)
             z_BZ = torch.randn(len(x_BD), config.stage2.latent_width, generator=noise).to(clip.device)
             with torch.no_grad():
-                classes = predict_from_prompts(generator(z_BZ, x_BD), text, x_BD)
-            said |= {i: names[int(k)] for i, k in zip(encoded.kept, classes, strict=True)}
+                logits_BC = clip.logit_scale * cosines(generator(z_BZ, x_BD), text, x_BD)
+            score_B, class_B = logits_BC.softmax(dim=-1).max(dim=-1)
+            found = zip(encoded.kept, class_B.tolist(), score_B.tolist(), strict=True)
+            said |= {i: (names[k], score) for i, k, score in found}
         for i, path in enumerate(some):
-            yield path, said[i], encoded.rejected.get(i, "")
+            yield Prediction(path, *said[i], encoded.rejected.get(i, ""))
 
 
-def write_predictions(path: Path, rows: Iterator[tuple[Path, str, str]]) -> int:
-    """Write a CSV file with columns image, predicted, set_aside; returns the number of rows."""
+def _generators_in_words(folder: Path, protocol: str) -> str:
+    """What can be asked for, by the names to type."""
+    stems = sorted(path.stem.removeprefix(f"{protocol}-") for path in folder.glob(f"{protocol}-*.safetensors"))
+    seeds: dict[str, list[str]] = {}
+    for target, _, seed in (stem.rpartition("-seed") for stem in stems):
+        seeds.setdefault(target, []).append(seed)
+    if not seeds:
+        return "it has none at all: train one with jobs/full_pipeline.py, methods with spg among them"
+    return "it has: " + "; ".join(f"{target} --seed {' or '.join(known)}" for target, known in seeds.items())
+
+
+def require_writable(path: Path) -> None:
+    """Raises ValueError where no file can be written to `path`: before hours of work, not after."""
+    if path.is_dir():
+        raise ValueError(f"--output {path} is a folder: give the name of a file in it, e.g. {path / 'predictions.csv'}")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return
+    except OSError as error:
+        raise ValueError(f"--output {path} cannot be written: {path.parent}: {error.strerror}") from error
+
+
+def write_predictions(path: Path, rows: Iterable[Prediction]) -> list[Prediction]:
+    """Write a CSV file with columns image, predicted, score, set_aside; returns its rows."""
     stream = io.StringIO()
     writer = csv.writer(stream)
-    writer.writerow(["image", "predicted", "set_aside"])
-    written = 0
-    for image, predicted, reason in rows:
-        writer.writerow([image, predicted, reason])
-        written += 1
+    writer.writerow(["image", "predicted", "score", "set_aside"])
+    written = list(rows)
+    for row in written:
+        score = "" if row.score is None else f"{row.score:.4f}"
+        writer.writerow([row.image, row.predicted, score, row.set_aside])
     write_text(path, stream.getvalue())
     return written

@@ -89,7 +89,9 @@ def test_evaluate_before_training_names_what_is_missing(capsys: pytest.CaptureFi
     assert "jobs/train.py" in message
 
 
-def test_predict_needs_no_data_set_and_lists_what_it_cannot_read(home: Path, tmp_path: Path) -> None:
+def test_predict_needs_no_data_set_and_lists_what_it_cannot_read(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     images = tmp_path / "images"
     images.mkdir()
     source = next((home / "data").glob("drawn-6/photo/*/000.png"))
@@ -101,15 +103,23 @@ def test_predict_needs_no_data_set_and_lists_what_it_cannot_read(home: Path, tmp
     with (tmp_path / "out.csv").open() as stream:
         rows = {Path(row["image"]).name: row for row in csv.DictReader(stream)}
     assert rows["good.png"]["predicted"] in (home / "runs" / "whole" / "classes.txt").read_text().splitlines()
-    assert rows["empty.png"]["predicted"] == ""
+    assert 1 / 8 < float(rows["good.png"]["score"]) <= 1, "the best of 8 classes"
+    assert rows["empty.png"]["predicted"] == rows["empty.png"]["score"] == ""
     assert rows["empty.png"]["set_aside"]
+    assert "1 images classified, 1 could not be read" in capsys.readouterr().out
 
 
 def test_predict_names_the_generators_that_there_are(home: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="multi-source-sketch-seed1"):
+    with pytest.raises(ValueError, match="no generator for target 'photo', seed 1; it has: sketch --seed 1"):
         predict.main(
             run=str(home / "runs" / "whole"), images=str(home / "data"), target="photo", output=str(tmp_path / "o")
         )
+
+
+@pytest.mark.parametrize("output", ["/proc/out.csv", "/no/such/folder/out.csv", "/tmp"])
+def test_predict_refuses_a_place_where_it_cannot_write_before_it_works(home: Path, output: str) -> None:
+    with pytest.raises(ValueError, match=f"--output {output}"):
+        predict.main(run=str(home / "runs" / "whole"), images=str(home / "data"), target="sketch", output=output)
 
 
 def test_the_story_is_read_in_under_80_lines() -> None:
