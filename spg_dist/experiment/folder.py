@@ -75,14 +75,20 @@ def open_run(config: Config) -> Iterator[RunFolder]:
     """The folder of a run, for one job at a time, with its configuration written into it.
 
     Raises:
-        ValueError: another job is writing to the folder, or it holds the results of another configuration.
-        OSError: the folder cannot be written.
+        ValueError: the folder cannot be made or written, another job is writing to it, or it holds the results of
+            another configuration.
+        OSError: the disk is full.
     """
     folder = RunFolder(resolve(config.runs) / config.name)
-    folder.root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.root / ".lock")
     try:
+        folder.root.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
+    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"the run's folder {folder.root} cannot be made or written ({error.strerror}): "
+            f"give a place of your own, e.g. runs=/data/runs"
+        ) from error
     except Timeout as error:
         raise ValueError(
             f"another job is writing to {folder.root}: wait for it to end, or give this one another name=..."

@@ -36,4 +36,6 @@ def _in_words(error: OSError) -> str:
             "the disk is full" if error.errno == errno.ENOSPC else f"a limit on disk use was reached ({error.strerror})"
         )
         return f"{what}{where}: free some space, then run the same command again; finished work is kept"
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}. Check the path and who may read and write there"
     return str(error)
