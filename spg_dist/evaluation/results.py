@@ -37,7 +37,7 @@ class ResultRow:
         backbone: the image encoder's open_clip name, "ViT-B-16".
         accuracy: top-1 on the target's test split, percent.
         n: images tested.
-        seconds: wall time of the test.
+        seconds: wall time of the run: its training, the same for all targets that it is tested on, and this test.
         val_accuracy: what the model was selected by, percent; None where nothing was selected.
         note: free text.
         noise_std: standard deviation of the accuracy over draws of the prompt noise, percent; None where there is one.

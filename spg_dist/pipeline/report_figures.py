@@ -60,7 +60,7 @@ def _project(experiment: Experiment, spec: RunSpec) -> Projection:
     points = (centred @ axes[:2].T).tolist()
     seen = {experiment.manifest.domains[k] for k in experiment.sources(spec.where)}
     return Projection(
-        title=f"{spec.where} {'left out' if spec.protocol == 'multi-source' else 'trained on'}",
+        title=f"{'Target left out' if spec.protocol == 'multi-source' else 'Trained on'}: {spec.where}",
         points_N2=[(x, y) for x, y in points],
         domain_N=domain_N,
         unseen=tuple(domain for domain in dict.fromkeys(domain_N) if domain not in seen),

@@ -13,7 +13,7 @@ def accuracy_bars(table: ResultTable, prefix: str) -> list[tuple[str, str]]:
     Bars start at zero and end at 100 % in every panel, so that lengths may be compared across panels.
     """
     columns = list(enumerate(table.columns))
-    ordered = [columns[-1], *columns[:-1]] if len(table.targets) > 1 else columns[:1]
+    ordered = [columns[-1], *columns[:-1]] if len(table.targets) > 1 else columns
     colours = method_colours([line.method for line in table.lines])
     return [
         (title, _panel(title, [(line, line.cells[index]) for line in table.lines], colours, f"{prefix}-{index}"))

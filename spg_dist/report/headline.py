@@ -15,8 +15,11 @@ RANDOM_WEIGHTS_WARNING = (
 
 
 def headline(tables: list[ResultTable]) -> str:
-    """The first table in a sentence or two."""
-    return standing_in_words(tables[0]) if tables else "No results yet."
+    """The first table in a few words."""
+    if not tables:
+        return "No results yet."
+    one_seed = " One seed: the spread is not known." if len(tables[0].seeds) == 1 else ""
+    return standing_in_words(tables[0]) + one_seed
 
 
 def warnings_of(report: ReportInput) -> list[str]:

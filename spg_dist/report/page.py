@@ -84,6 +84,7 @@ def report_html(report: ReportInput) -> str:
         accuracy_about=_about_accuracy(tables),
         bars=[_bar_group(table, f"bars-{index}", len(tables)) for index, table in enumerate(tables)],
         curves=curves,
+        several_seeds=len({curve.seed for curve in report.curves}) > 1,
         projections=projections,
         pictures=_pictures(report.samples),
         timings=_timings(report.timings),

@@ -30,7 +30,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class MethodLine:
-    """One method (or one source); `cells` has one entry for each target, then the average."""
+    """One method (or one source); `cells` has one entry for each target, then the average if there are several."""
 
     method: str
     label: str
@@ -64,7 +64,7 @@ class ResultTable:
 
     @property
     def columns(self) -> list[str]:
-        return [*self.targets, "Average"]
+        return [*self.targets, "Average"] if len(self.targets) > 1 else self.targets
 
     @property
     def citation(self) -> str:
@@ -115,7 +115,8 @@ def _source_table(table: ResultTable, rows: Sequence[ResultRow]) -> ResultTable:
     for source in known + [source for source in sources if source not in known]:
         (summary,) = aggregate(row for row in rows if row.source == source)
         spreads = [*(summary.by_target.get(target) for target in table.targets), summary.average]
-        lines.append(MethodLine("spg", source, [Cell(measured, None, best=False) for measured in spreads]))
+        cells = [Cell(measured, None, best=False) for measured in spreads[: len(table.columns)]]
+        lines.append(MethodLine("spg", source, cells))
     return ResultTable(
         table.dataset,
         table.protocol,
@@ -138,7 +139,8 @@ def _table(summaries: list[MethodSummary], rows: list[ResultRow], comparable: bo
         pairs = {(row.source, row.target) for row in rows if row.method == method}
         cells = [_cell(by_method, summary, target, comparable) for target in targets]
         average_comparable = comparable and averages_like_the_paper(summary.dataset, summary.protocol, pairs)
-        cells.append(_cell(by_method, summary, None, average_comparable))
+        if len(targets) > 1:
+            cells.append(_cell(by_method, summary, None, average_comparable))
         lines.append(MethodLine(method=method, label=method_label(method), cells=cells))
     first = summaries[0]
     notes = [f"{method_label(row.method)}: {row.note}" for row in rows if row.note]

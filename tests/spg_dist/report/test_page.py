@@ -163,6 +163,7 @@ def test_one_target_and_one_seed_have_no_average_panel_and_no_deviation(finished
     assert sum(tag == "figure" for tag, _ in page.elements) == 1
     assert "on sketch, never seen in training" in page.text()
     assert "±" not in page.text()
+    assert "Average" not in page.text()
     assert "from one seed" in page.text()
 
 
