@@ -13,10 +13,11 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.factory import get_model_config
-from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from torch import nn
 
 from spg_dist.clip.config import ClipConfig
+from spg_dist.clip.fetching import fetch
 from spg_dist.clip.fingerprint import backbone_fingerprint, text_fingerprint
 from spg_dist.clip.weights import Weights, find_weights
 from spg_dist.embedded import tiny_clip_files
@@ -87,7 +88,9 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     model_config = _model_config(config.model)
     weights = find_weights(config)
     quick_gelu = _activation(config, model_config, weights)
-    _fetch(config, weights)
+    tag = get_pretrained_cfg(config.model.replace("/", "-"), weights.source) if weights.source else None
+    if tag:  # before anything is built, so that a missing network is not taken for another fault
+        fetch(tag, f"{weights.note} of {config.model}")
     where = pick_device(device or config.device)
     _check_device(where)
     with torch.random.fork_rng(devices=[]), _quiet_open_clip():
@@ -161,20 +164,6 @@ def _quiet_open_clip() -> Iterator[None]:
             yield
     finally:
         root.setLevel(level)
-
-
-def _fetch(config: ClipConfig, weights: Weights) -> None:
-    """Bring a tag's weights to open_clip's local store, so that a missing network is not taken for another fault."""
-    tag = get_pretrained_cfg(config.model.replace("/", "-"), weights.source) if weights.source else None
-    if not tag:
-        return
-    try:
-        download_pretrained(tag)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"cannot fetch {weights.note} of {config.model}: {_first_line(error)}. Check the network, or download the "
-            f"weights elsewhere and give their path as clip.pretrained"
-        ) from error
 
 
 def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,17 @@ def test_weights_that_must_be_fetched_without_a_network_say_so(monkeypatch: pyte
     monkeypatch.setattr("open_clip.factory.CLIP", small_clip)
     with pytest.raises(ValueError, match=r"cannot fetch open_clip tag laion2b_s34b_b79k of ViT-B-32.*clip\.pretrained"):
         load_clip(cpu("ViT-B-32", "laion2b_s34b_b79k"))
+
+
+def test_a_hub_that_does_not_answer_is_given_up_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        began = time.monotonic()
+        with pytest.raises(ValueError, match=rf"no answer from .*would be kept in {tmp_path}.*clip\.pretrained=/path"):
+            load_clip(cpu("ViT-B-32", "laion2b_s34b_b79k"))
+        assert time.monotonic() - began < 10
 
 
 def small_clip(**_: Any) -> Any:
