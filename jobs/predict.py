@@ -35,7 +35,7 @@ def main(run: str, images: str, target: str, seed: int = 1, output: str = "predi
     rows = predict(RunFolder(resolve(run)), RunSpec("spg", target, seed), found)
     written = write_predictions(path, track(rows, "classifying", len(found), console=Console(stderr=True)))
     unread = [row for row in written if row.set_aside]
-    print(f"{len(written) - len(unread)} images classified, {len(unread)} could not be read: {path}")
+    print(f"classified {len(written) - len(unread)} of {len(written)} images, {len(unread)} could not be read: {path}")
     for row in unread[:SHOWN]:
         print(f"set aside: {row.image}: {row.set_aside}")
 

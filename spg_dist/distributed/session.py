@@ -37,8 +37,7 @@ def ray_session() -> Iterator[None]:
     if not already:
         # not Ray's own default, which also tries the last head started here, dead or alive, and waits for it
         joined = in_ray_job() or "RAY_ADDRESS" in os.environ
-        sys.stdout.write(f"{'joining the Ray cluster' if joined else 'starting Ray on this machine'} ...\n")
-        sys.stdout.flush()
+        _say("joining the Ray cluster ..." if joined else "starting Ray on this machine ...")
         with handlers_kept():  # Ray's own answer to a kill is to exit without a word
             ray.init(
                 address=None if joined else "local",
@@ -49,12 +48,18 @@ def ray_session() -> Iterator[None]:
                 # workers run in folders of their own: relative paths must lead them where they lead this process
                 runtime_env={"env_vars": {"SPG_HOME": str(home())}},
             )
+        _say(f"Ray has {cpus_of_cluster()} CPUs and {accelerators_of_cluster():g} GPUs")
     try:
         yield
     finally:
         if not already:
             with stops_ignored():
                 ray.shutdown()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def interruptible(blocking: Callable[[], Result]) -> Result:

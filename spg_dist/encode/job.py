@@ -122,9 +122,10 @@ class EncodeJob:
         absent = set(missing)
         reused = sum(self.digest_of[image.path] not in absent for image in images)
         self.summary.reused += reused
-        self.display.encoding(view, len(missing), reused)
+        tasks = self._tasks(key, missing, images)
+        self.display.encoding(view, len(missing), reused, shards=len(tasks))
         rejected: dict[str, str] = {}
-        for report in self.run_tasks(self._tasks(key, missing, images)):
+        for report in self.run_tasks(tasks):
             self.summary.encoded += report.encoded
             self.summary.reused += report.reused  # by another job, since this one looked
             self.summary.read_seconds += report.read_seconds

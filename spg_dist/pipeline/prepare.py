@@ -56,7 +56,20 @@ def load_frozen_clip(config: Config, display: Display) -> Clip:
     clip = loaded_clip(config.clip, "cpu")
     note = "  RANDOM WEIGHTS: figures mean nothing beyond this program's own test" if clip.random_weights else ""
     display.say(f"CLIP: {clip.name}, features of width {clip.feature_width}{note}")
+    if remark := clip_remark(config):
+        display.say(f"warning: {remark}")
     return clip
+
+
+def clip_remark(config: Config) -> str:
+    """What the configured CLIP is not made for, for logs and reports; empty where nothing is to be said."""
+    own_images = any(data.dataset != "drawn" for data in (config.data, *config.test_data))
+    if config.clip.pretrained != "embedded" or not own_images:
+        return ""
+    return (
+        "the embedded CLIP has seen nothing but drawings, so on other images its figures mean little: "
+        "give a real one, e.g. clip.model=ViT-B-16 clip.pretrained=openai"
+    )
 
 
 def encode(

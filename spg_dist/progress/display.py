@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import TracebackType
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar that moves,
-LINE_SHARE = 0.02  # and in a long phase one in this share of the time it has taken
+LINE_SHARE = 0.02  # and in a long phase one in this share of the time it has taken;
+QUIET_SECONDS = 20.0  # a bar that stands still is spoken of after so many
 ETA_SHARE = 0.05
 LOG_WIDTH = 120
 
@@ -19,7 +29,7 @@ class Display:
     """Shows phases with a bar each: files read, features encoded, epochs trained.
 
     In a terminal the bars are live; elsewhere a line is printed when a phase starts, every few seconds, and when it
-    ends.
+    ends, and while nothing happens every half minute or so: the first shard of a large model takes its time.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -32,20 +42,26 @@ class Display:
             TextColumn("{task.description}", markup=False),  # names of domains are no markup
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[detail]}", markup=False),
         )
         self._bars = Progress(*columns, console=self.console, disable=not self.live)
         self._task = self._bars.add_task("", total=0, detail="", visible=False)
         self._reset("", 0)
+        self._ended = threading.Event()
 
     def __enter__(self) -> Display:
         self._bars.start()
+        if not self.live:
+            self._ended.clear()
+            threading.Thread(target=self._say_that_it_works, name="heartbeat", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         self._bars.stop()
 
     def say(self, text: str) -> None:
@@ -68,9 +84,10 @@ class Display:
     def file_read(self, done: int, total: int) -> None:
         self._advance(done - self._done, "")
 
-    def encoding(self, view: str, missing: int, reused: int) -> None:
+    def encoding(self, view: str, missing: int, reused: int, shards: int) -> None:
         self.encoded, self.reused, self.aside = 0, reused, 0
-        self.say(f"view {view}: {reused} features reused, {missing} to encode")
+        tasks = f" in {shards} shard{'' if shards == 1 else 's'}" if missing else ""
+        self.say(f"view {view}: {reused} features reused, {missing} to encode{tasks}")
         self._reset(f"encoding ({view})", missing)
 
     def shard_encoded(self, encoded: int, reused: int, set_aside: int) -> None:
@@ -114,3 +131,10 @@ class Display:
         known = self._done >= max(2, ETA_SHARE * self._total)  # the first steps wait for workers to start
         eta = f", {left:.0f} s left" if known and not finished else ""
         self.say(f"{self._description} {self._done}/{self._total}{eta}{'; ' + detail if detail else ''}")
+
+    def _say_that_it_works(self) -> None:
+        while not self._ended.wait(QUIET_SECONDS / 4):
+            now = time.monotonic()
+            if self._done < self._total and now - self._printed >= QUIET_SECONDS:
+                self._printed = now
+                self.say(f"{self._description} {self._done}/{self._total}, working for {now - self._started:.0f} s")

@@ -106,7 +106,7 @@ def test_predict_needs_no_data_set_and_lists_what_it_cannot_read(
     assert 1 / 8 < float(rows["good.png"]["score"]) <= 1, "the best of 8 classes"
     assert rows["empty.png"]["predicted"] == rows["empty.png"]["score"] == ""
     assert rows["empty.png"]["set_aside"]
-    assert "1 images classified, 1 could not be read" in capsys.readouterr().out
+    assert "classified 1 of 2 images, 1 could not be read" in capsys.readouterr().out
 
 
 def test_predict_names_the_generators_that_there_are(home: Path, tmp_path: Path) -> None:

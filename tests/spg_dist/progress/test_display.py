@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -38,9 +39,9 @@ def whole_job(shown: Display) -> None:
     for done in (1, 3):
         shown.file_read(done, 3)
     shown.phase("encode: [every] image")
-    shown.encoding("plain", missing=0, reused=7)
+    shown.encoding("plain", missing=0, reused=7, shards=0)
     shown.shard_encoded(0, 0, 0)
-    shown.encoding("augmented 1", missing=5, reused=2)
+    shown.encoding("augmented 1", missing=5, reused=2, shards=2)
     shown.shard_encoded(3, 0, 0)
     shown.shard_encoded(1, 0, 1)
     shown.training(0, 0)
@@ -60,7 +61,7 @@ def test_a_log_gets_plain_lines(log: Screen) -> None:
     lines = [line for line in log.text.splitlines() if line]
     assert lines[0] == "== prepare: images"
     assert "== encode: [every] image" in lines, "a title is no markup"
-    assert "view augmented 1: 2 features reused, 5 to encode" in lines
+    assert "view augmented 1: 2 features reused, 5 to encode in 2 shards" in lines
     assert any(
         re.fullmatch(r"encoding \(augmented 1\) 5/5; .* images/s, 2 reused, 1 set aside", line) for line in lines
     )
@@ -92,6 +93,23 @@ def test_a_log_is_not_flooded(log: Screen) -> None:
     lines = [line for line in log.text.splitlines() if line]
     assert len(lines) <= 2
     assert lines[-1].startswith("training 1 runs, epochs 1000/1000; r epoch 1000")
+
+
+def test_a_log_says_that_work_goes_on_while_the_first_shard_takes_its_time(
+    log: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display, "QUIET_SECONDS", 0.2)
+    with Display(log.console) as shown:
+        shown.encoding("plain", missing=500, reused=0, shards=2)
+        deadline = time.monotonic() + 10
+        while "0/500, working for 0 s" not in log.text and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "encoding (plain) 0/500, working for 0 s" in log.text
+        shown.shard_encoded(500, 0, 0)
+        time.sleep(0.1)
+        said = log.text
+        time.sleep(0.5)
+        assert log.text == said, "what is finished is spoken of no more"
 
 
 def test_more_steps_than_announced_do_no_harm(log: Screen) -> None:
