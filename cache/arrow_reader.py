@@ -14,7 +14,7 @@ from cache.folder import Folder
 from cache.key import FeatureKey
 from cache.lookup import ABSENT, DigestLookup
 from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, row_checksums, stored_dtype
-from cache.shard_format import ShardColumns, ShardEntry
+from cache.shard_format import ShardColumns, ShardEntry, carries_key
 
 OPEN_SHARDS = 256
 """Shards kept mapped at once: each map holds a file descriptor, and 1,024 of those is a usual limit."""
@@ -48,6 +48,12 @@ class OpenShards:
         if len(data) != entry.file_bytes:
             found = f"has {len(data):,} bytes where {entry.file_bytes:,} were written"
             raise DamagedShardError(f"shard {path} {found}; run `{self.mend}`", path)
+        if not carries_key(data, entry, self.key):
+            raise DamagedShardError(
+                f"shard {path} does not carry this cache's key: if it is damaged, run `{self.mend}`; if it is of "
+                "another cache, which repair leaves alone, move it and its entry away",
+                path,
+            )
         return ShardColumns(data, entry, self.key)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from cache.folder import LocalFolder, folder_at
 from cache.identity import IDENTITY_FILE, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
 from cache.lmdb_environment import LmdbFile
+from cache.lmdb_store import LmdbStore
 from cache.locks import locked
 from cache.stores import STORES, StoreName
 
@@ -64,6 +65,8 @@ def convert(root: str | os.PathLike[str], digest: str, store: StoreName) -> Conv
         for digests, values in source.reader().batches(BATCH_ROWS):
             order = digests.argsort()
             target.write(digests[order], values[order])
+        if isinstance(target, LmdbStore):
+            target.compact(0)  # seals it
         target.refresh()
         assert len(target.reader()) >= rows, "every row was written and verified"
         (folder.path / store).mkdir(exist_ok=True)

@@ -36,7 +36,7 @@ class Folder(Protocol):
         """The place as a person would write it: a path or a URI without its query."""
 
     def names(self) -> list[str]:
-        """Sorted names of the files in it, unfinished ones too; empty where the folder is not there."""
+        """Sorted names of all in it that is no folder, links and unfinished files too; empty where it is not there."""
 
     def folders(self) -> list[str]:
         """Sorted names of the folders in it."""
@@ -79,7 +79,7 @@ class LocalFolder:
         return str(self.path)
 
     def names(self) -> list[str]:
-        return sorted(entry.name for entry in self._entries() if entry.is_file(follow_symlinks=False))
+        return sorted(entry.name for entry in self._entries() if not entry.is_dir(follow_symlinks=False))
 
     def folders(self) -> list[str]:
         return sorted(entry.name for entry in self._entries() if entry.is_dir(follow_symlinks=False))

@@ -1,12 +1,7 @@
-"""The LMDB store and its reader: local random access, one transaction per shard.
-
-Database `rows`: row number (8 bytes, big-endian) -> checksum (8, little-endian) + digest (32) + the row's values.
-Database `index`: digest -> row number. Numbers are given in the order of writing and never twice.
-"""
+"""The LMDB store and its reader: local random access, one transaction per shard."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,38 +12,22 @@ import numpy.typing as npt
 from cache.arrow_reader import missing_rows
 from cache.errors import CacheError, DamagedShardError
 from cache.key import FeatureKey
-from cache.lmdb_environment import LmdbFile
+from cache.lmdb_check import check_store
+from cache.lmdb_environment import KEY, LmdbFile, key_note
+from cache.lmdb_pages import is_sealed
+from cache.lmdb_records import DIGEST_PART, NEXT_ROW, digest_keys, record_type, records, row_keys, whole_records
 from cache.lookup import ABSENT
-from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, row_checksums, stored_dtype
+from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, stored_dtype
 from cache.stores import CompactInfo, ShardInfo
 
-NEXT_ROW = b"next row"
-"""Key in the unnamed database: the number that the next row gets."""
-KEY = b"feature key"
-"""Key in the unnamed database: the cache's key as JSON, from which a lost cache.json is made again."""
-
-
-def record_type(key: FeatureKey) -> np.dtype[Any]:
-    """One value of the database `rows`."""
-    return np.dtype([("checksum", "<u8"), ("digest", "S32"), ("values", stored_dtype(key.dtype), (key.width,))])
-
-
-def row_keys(numbers: npt.NDArray[np.int64]) -> list[bytes]:
-    """LMDB keys of row numbers: big-endian, so that their order in the file is the numbers' order."""
-    packed = numbers.astype(">u8").tobytes()
-    return [packed[start : start + 8] for start in range(0, len(packed), 8)]
-
-
-def _digest_keys(digests: Digests) -> list[bytes]:
-    packed = np.ascontiguousarray(digests).tobytes()
-    return [packed[start : start + 32] for start in range(0, len(packed), 32)]
+_LAST_ROW = int(np.iinfo(np.int64).max)
 
 
 class LmdbStore:
     """See `cache.stores.Store`. For a local disk: LMDB on a network filesystem is not safe."""
 
     def __init__(self, path: Path, key: FeatureKey, mend: str) -> None:
-        self.file, self.key, self.mend = LmdbFile(path, mend), key, mend
+        self.file, self.key = LmdbFile(path, mend, key), key
 
     def refresh(self) -> None:
         """Nothing to do: every transaction sees what is committed."""
@@ -57,16 +36,19 @@ class LmdbStore:
         return np.not_equal(find_rows(self.file, digests), ABSENT)
 
     def write(self, digests: Digests, values: Values) -> ShardInfo:
+        if self.present(digests).all():
+            return ShardInfo(name=None, rows_written=0, rows_present=len(digests), bytes_written=0)
+
         def put(transaction: Any, rows_db: Any, index_db: Any) -> ShardInfo:
-            new = np.array([transaction.get(name, db=index_db) is None for name in _digest_keys(digests)], dtype=bool)
+            new = np.array([transaction.get(name, db=index_db) is None for name in digest_keys(digests)], dtype=bool)
             names, stored = digests[new], values[new]
             first = int.from_bytes(transaction.get(NEXT_ROW) or b"", "big")
             keys = row_keys(np.arange(first, first + len(names), dtype=np.int64))
             with transaction.cursor(db=rows_db) as cursor:
                 cursor.putmulti(list(zip(keys, records(self.key, names, stored), strict=True)), append=True)
             with transaction.cursor(db=index_db) as cursor:
-                cursor.putmulti(list(zip(_digest_keys(names), keys, strict=True)))
-            transaction.put(KEY, json.dumps(self.key.as_dict(), sort_keys=True).encode())
+                cursor.putmulti(list(zip(digest_keys(names), keys, strict=True)))
+            transaction.put(KEY, key_note(self.key))
             transaction.put(NEXT_ROW, (first + len(names)).to_bytes(8, "big"))
             written = len(names) * record_type(self.key).itemsize
             name = f"rows-{first}-{first + len(names) - 1}" if len(names) else None
@@ -78,20 +60,24 @@ class LmdbStore:
         return LmdbReader(self.file, self.key)
 
     def compact(self, keep_replaced_seconds: float) -> CompactInfo:
-        """Nothing to do: LMDB is one file, and always as fast as it gets."""
+        """Seal the file's pages, after a check of every row, where that was not done when the last shard was written.
+
+        Nothing is merged: LMDB is one file, and always as fast as it gets.
+
+        Raises:
+            DamagedShardError: the store is damaged; nothing has changed then.
+        """
+        if self.file.exists() and not is_sealed(self.file.path):
+            check = check_store(self.file.path, self.key)
+            if check.problems or check.of_another:
+                found = "; ".join(check.problems) or f"it is of another cache, {check.of_another}"
+                where = str(self.file.path)
+                raise DamagedShardError(f"LMDB store {where}: {found}; run `{self.file.mend}`", where)
+            self.file.seal()
         return CompactInfo(1, 1, len(self.reader()))
 
     def bytes_on_disk(self) -> int:
         return sum(file.stat().st_blocks * 512 for file in self.file.path.glob("*.mdb"))
-
-
-def records(key: FeatureKey, digests: Digests, values: Values) -> list[bytes]:
-    """N values of the database `rows`, for N digests (N,) and values (N, W)."""
-    packed = np.empty(len(digests), dtype=record_type(key))
-    packed["digest"], packed["values"] = digests, values
-    packed["checksum"] = row_checksums(digests, values)
-    data, size = packed.tobytes(), packed.dtype.itemsize
-    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def find_rows(file: LmdbFile, digests: Digests) -> npt.NDArray[np.int64]:
@@ -99,10 +85,10 @@ def find_rows(file: LmdbFile, digests: Digests) -> npt.NDArray[np.int64]:
     found = np.full(len(digests), ABSENT, dtype=np.int64)
     if file.exists():
         with file.reading() as (transaction, _, index_db):
-            for position, name in enumerate(_digest_keys(digests)):
+            for position, name in enumerate(digest_keys(digests)):
                 number = transaction.get(name, db=index_db)
                 if number is not None:
-                    found[position] = int.from_bytes(number, "big")
+                    found[position] = min(int.from_bytes(number, "big"), _LAST_ROW)  # a damaged number can be huge
     return found
 
 
@@ -127,11 +113,31 @@ class LmdbReader:
             return int(transaction.stat(rows_db)["entries"])
 
     def rows(self, digests: Sequence[str]) -> npt.NDArray[np.int64]:
-        found = find_rows(self._file, digests_from_hex(digests))
+        names = digests_from_hex(digests)
+        found = find_rows(self._file, names)
         absent = np.flatnonzero(found == ABSENT)
         if len(absent):
             raise missing_rows(str(self._file.path), [digests[row] for row in absent.tolist()], len(digests))
+        self._refuse_astray(names, found)
         return found
+
+    def _refuse_astray(self, names: Digests, numbers: npt.NDArray[np.int64]) -> None:
+        """A damaged index can lead to the row of another image, whose checksum is right."""
+        if not len(names):
+            return
+        with self._file.reading() as (transaction, rows_db, _):
+            astray = [
+                (transaction.get(row, db=rows_db) or b"")[DIGEST_PART] != name
+                for row, name in zip(row_keys(numbers), digest_keys(names), strict=True)
+            ]
+        if any(astray):
+            digests = digests_to_hex(names[np.array(astray)])
+            raise DamagedShardError(
+                f"LMDB store {self._file.path} is damaged: its index leads {len(digests)} images astray, the first "
+                f"with digest {digests[0]}; run `{self._file.mend}`, then encode again",
+                str(self._file.path),
+                digests,
+            )
 
     def take(self, rows: npt.ArrayLike) -> Values:
         numbers = np.asarray(rows, dtype=np.int64)
@@ -159,7 +165,7 @@ class LmdbReader:
                 str(self._file.path),
             )
         packed = np.frombuffer(b"".join(values), dtype=kind)
-        wrong = row_checksums(packed["digest"], packed["values"]) != packed["checksum"]
+        wrong = ~whole_records(packed)
         if wrong.any():
             digests = digests_to_hex(packed["digest"][wrong])
             raise DamagedShardError(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 from cache.errors import CacheError
 from cache.folder import Folder, LocalFolder
 from cache.identity import read_identity
 from cache.key import FeatureKey
-from cache.lmdb_environment import LmdbFile
-from cache.lmdb_store import KEY
-from cache.shard_format import DATA_SUFFIX, KEY_METADATA
+from cache.lmdb_salvage import noted_keys
+from cache.shard_format import DATA_SUFFIX, key_in_file
 
 
 def recover_key_and_store(folder: Folder, digest: str) -> tuple[FeatureKey, str]:
@@ -44,14 +41,12 @@ def _keys_in_shards(folder: Folder) -> Iterator[tuple[FeatureKey, str]]:
     for name in shards.names():
         if name.endswith(DATA_SUFFIX):
             try:
-                metadata = pa.ipc.open_file(pa.py_buffer(shards.map(name))).schema.metadata or {}
-                yield FeatureKey.from_dict(json.loads(metadata[KEY_METADATA]), name), "arrow"
-            except (pa.ArrowInvalid, OSError, KeyError, ValueError):
+                yield FeatureKey.from_dict(json.loads(key_in_file(shards.map(name)) or b""), name), "arrow"
+            except (OSError, ValueError, AttributeError):
                 continue  # damaged too: the next shard says the same
     if isinstance(folder, LocalFolder):
-        file = LmdbFile(folder.path / "lmdb", "")
-        if file.exists():
-            with file.reading() as (transaction, _, _):
-                text = bytes(transaction.get(KEY) or b"")
-            if text:
-                yield FeatureKey.from_dict(json.loads(text), str(file.path)), "lmdb"
+        for fields in noted_keys(folder.path / "lmdb"):
+            try:
+                yield FeatureKey.from_dict(fields, f"{folder.where}/lmdb"), "lmdb"
+            except CacheError:
+                continue  # damaged too: another copy may not be

@@ -7,18 +7,25 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
+from cache.arrow_check import columns_that_remain, whole_rows
 from cache.arrow_store import publish
 from cache.compaction import LOCK_FILE
 from cache.errors import CacheError
-from cache.folder import TEMPORARY_PREFIX, LocalFolder, sync
+from cache.findings import Problem, VerifyReport
+from cache.folder import TEMPORARY_PREFIX, Bytes, LocalFolder, sync
 from cache.identity import IDENTITY_FILE, PROVENANCE_FOLDER, Identity, now_text, versions
 from cache.key import FeatureKey
 from cache.leases import LEASES_FOLDER, LeaseBook
-from cache.lmdb_check import check_store
 from cache.lmdb_environment import LmdbFile
+from cache.lmdb_pages import DATA_FILE, SEAL_FILE, seal_pages
+from cache.lmdb_pages import LOCK_FILE as LMDB_LOCK_FILE
+from cache.lmdb_salvage import whole_rows as whole_rows_in_file
+from cache.lmdb_store import LmdbStore
 from cache.locks import locked
-from cache.shard_format import DATA_SUFFIX, ENTRY_SUFFIX, ShardEntry, entry_of
-from cache.verification import Problem, VerifyReport, columns_that_remain, verify, whole_rows
+from cache.shard_format import DATA_SUFFIX, ENTRY_SUFFIX, ShardEntry, entry_of, is_of_another_cache
+from cache.verification import verify
 
 SALVAGE_ROWS = 65_536
 PASSES = 3
@@ -71,8 +78,9 @@ def _mend(folder: LocalFolder, key: FeatureKey, store: str, found: VerifyReport,
     for problem in found.problems:
         if problem.kind == "identity":
             _mend_identity(folder, key, store, problem, report)
-    if store == "lmdb" and any(problem.kind == "damaged" for problem in found.problems):
-        _mend_lmdb(folder.path / "lmdb", key, report)
+    damaged = [problem for problem in found.problems if problem.kind in ("damaged", "missing")]
+    if store == "lmdb" and damaged:
+        _mend_lmdb(folder.path / "lmdb", key, sum(problem.rows_lost for problem in damaged), report)
     elif store == "arrow" and (folder.path / "arrow").is_dir():
         with locked(folder.path / "arrow" / LOCK_FILE):
             _mend_arrow(folder.child("arrow"), key, found, report)
@@ -89,67 +97,95 @@ def _mend_identity(folder: LocalFolder, key: FeatureKey, store: str, problem: Pr
 
 
 def _mend_arrow(folder: LocalFolder, key: FeatureKey, found: VerifyReport, report: RepairReport) -> None:
+    damaged: list[_Damaged] = []
     for problem in found.problems:
         path = Path(problem.path)
         if problem.kind in ("manifest", "unlisted"):
-            _list_again(folder, key, path.name.removesuffix(ENTRY_SUFFIX).removesuffix(DATA_SUFFIX), report)
+            damaged += _list_again(folder, key, path.name.removesuffix(ENTRY_SUFFIX).removesuffix(DATA_SUFFIX), report)
         elif problem.kind in ("damaged", "truncated", "missing"):
             entry_file = path.name.removesuffix(DATA_SUFFIX) + ENTRY_SUFFIX
             entry = ShardEntry.from_json(folder.read(entry_file), entry_file)
-            _salvage(folder, key, entry, problem.kind, report)
+            data = None if problem.kind == "missing" else folder.map(entry.data_file)
+            damaged.append(_Damaged(entry, problem.kind, data))
+    # All are mapped before the first is written: two shards whose files changed places are made anew under each other's
+    # names. Killed in between, nothing whole is lost.
+    written = {name for shard in damaged for name in _salvage(folder, key, shard, report)}
+    for shard in damaged:
+        if shard.entry.name not in written:
+            folder.remove(shard.entry.entry_file)
+            folder.remove(shard.entry.data_file)
 
 
-def _list_again(folder: LocalFolder, key: FeatureKey, name: str, report: RepairReport) -> None:
-    """Make the entry of a shard that has none, or a damaged one, from its data file."""
+@dataclass(frozen=True)
+class _Damaged:
+    """A damaged shard: its entry, what is wrong, and the bytes of its file, None where it is gone."""
+
+    entry: ShardEntry
+    kind: str
+    data: Bytes | None
+
+
+def _list_again(folder: LocalFolder, key: FeatureKey, name: str, report: RepairReport) -> list[_Damaged]:
+    """Make the entry of a shard that has none, or a damaged one, from its data file; returned where that is damaged."""
     try:
-        entry = entry_of(folder.map(name + DATA_SUFFIX), key, time.time_ns())
+        data = folder.map(name + DATA_SUFFIX)
+        entry = entry_of(data, key, time.time_ns())
     except (FileNotFoundError, CacheError) as error:
         folder.remove(name + ENTRY_SUFFIX)
+        if isinstance(error, CacheError) and is_of_another_cache(data, name, key):
+            return []  # without an entry it is a foreign file, for a person to see to
         folder.remove(name + DATA_SUFFIX)
         report.actions.append(f"removed shard {name}, its rows are not known any more: {error}")
-        return
-    if entry.name == name:
-        folder.write(entry.entry_file, entry.to_json())
-        report.actions.append(f"listed shard {name} again")
-    else:
-        _salvage(folder, key, replace(entry, name=name), "damaged", report)
+        return []
+    if entry.name != name:
+        return [_Damaged(replace(entry, name=name), "damaged", data)]
+    folder.write(entry.entry_file, entry.to_json())
+    report.actions.append(f"listed shard {name} again")
+    return []
 
 
-def _salvage(folder: LocalFolder, key: FeatureKey, entry: ShardEntry, kind: str, report: RepairReport) -> None:
-    """Write a damaged shard's whole rows as new shards, then remove it. Killed in between, nothing whole is lost."""
+def _salvage(folder: LocalFolder, key: FeatureKey, shard: _Damaged, report: RepairReport) -> set[str]:
+    """Write a damaged shard's whole rows as new shards; their names."""
+    entry, data = shard.entry, shard.data
     kept, written = 0, set()
-    if kind != "missing":
-        data = folder.map(entry.data_file)
-        whole, columns = whole_rows(data, entry, key), columns_that_remain(data, entry, key)
-        for start in range(0, len(columns.values) if columns is not None else 0, SALVAGE_ROWS):
-            assert columns is not None
+    columns = None if data is None else columns_that_remain(data, entry, key)
+    if data is not None and columns is not None:
+        whole = whole_rows(data, entry, key)
+        for start in range(0, len(columns.values), SALVAGE_ROWS):
             part = slice(start, min(start + SALVAGE_ROWS, len(columns.values)))
             keep = whole[part]
             if keep.any():
                 new = publish(folder, key, columns.digests[part][keep], columns.values[part][keep])
                 written.add(new.name)
                 kept += new.rows
-    if entry.name not in written:  # whole rows in a file with a damaged frame make the very same shard anew
-        folder.remove(entry.entry_file)
-        folder.remove(entry.data_file)
     report.rows_kept += kept
     report.rows_dropped += entry.rows - kept
-    report.actions.append(f"shard {entry.name} was {kind}: kept {kept:,} of {entry.rows:,} rows")
+    report.actions.append(f"shard {entry.name} was {shard.kind}: kept {kept:,} of {entry.rows:,} rows")
+    return written
 
 
-def _mend_lmdb(path: Path, key: FeatureKey, report: RepairReport) -> None:
+def _mend_lmdb(path: Path, key: FeatureKey, rows_lost: int, report: RepairReport) -> None:
     """Copy every whole row into a new store and put its file in the damaged one's place."""
     fresh = path.with_name(TEMPORARY_PREFIX + "salvaged")
     shutil.rmtree(fresh, ignore_errors=True)
-    check = check_store(path, key, salvage_to=fresh)
+    store, kept = LmdbStore(fresh, key, ""), 0
+    for digests, values in whole_rows_in_file(path, key):
+        unique, first = np.unique(np.ascontiguousarray(digests), return_index=True)
+        kept += store.write(unique, np.ascontiguousarray(values[first])).rows_written
+    LmdbFile(fresh, "").close()
     LmdbFile(path, "").close()
-    if (fresh / "data.mdb").exists():
-        sync(fresh / "data.mdb")
-        (fresh / "data.mdb").replace(path / "data.mdb")
-    else:  # nothing was whole
-        (path / "data.mdb").unlink()
+    for name in (SEAL_FILE, LMDB_LOCK_FILE):  # the lock file counts the old file's transactions
+        (path / name).unlink(missing_ok=True)
+    sync(path)
+    if kept:
+        sync(fresh / DATA_FILE)
+        (fresh / DATA_FILE).replace(path / DATA_FILE)
+    else:
+        (path / DATA_FILE).unlink(missing_ok=True)
     sync(path)
     shutil.rmtree(fresh, ignore_errors=True)
-    report.rows_kept += check.rows
-    report.rows_dropped += check.rows_lost
-    report.actions.append(f"copied {check.rows:,} whole rows into a new LMDB file; {check.rows_lost:,} rows are lost")
+    if kept:
+        seal_pages(path)
+    report.rows_kept += kept
+    report.rows_dropped += rows_lost
+    report.actions.append(f"copied {kept:,} whole rows into a new LMDB file; {rows_lost:,} rows are lost")

@@ -75,6 +75,16 @@ class ShardEntry:
             entry = cls(**body | {"replaces": tuple(body["replaces"])})
         except (KeyError, TypeError) as error:
             raise DamagedShardError(f"{where} is no manifest entry: {error!r}", where) from None
+        counts = (entry.rows, entry.file_bytes, entry.digest_offset, entry.feature_offset, entry.checksum_offset)
+        if not all(type(count) is int and count >= 0 for count in (*counts, entry.created_ns)):
+            raise DamagedShardError(f"{where} holds a number that is no whole one of at least 0", where)
+        ends = (
+            entry.digest_offset + DIGEST_BYTES * entry.rows,
+            entry.feature_offset,
+            entry.checksum_offset + CHECKSUM_BYTES * entry.rows,
+        )
+        if max(ends) > entry.file_bytes:
+            raise DamagedShardError(f"{where} tells of {entry.rows} rows, for which its file is too short", where)
         if not all(isinstance(name, str) and SHARD_NAME.fullmatch(name) for name in (entry.name, *entry.replaces)):
             raise DamagedShardError(f"{where} holds names that are no shard's", where)
         return entry
@@ -118,7 +128,35 @@ def arrow_schema(key: FeatureKey) -> pa.Schema:
         pa.field("checksum", pa.uint64(), nullable=False),
         pa.field("feature", pa.list_(value, key.width), nullable=False),
     ]
-    return pa.schema(columns, metadata={KEY_METADATA: json.dumps(key.as_dict(), sort_keys=True)})
+    return pa.schema(columns, metadata={KEY_METADATA: _key_text(key)})
+
+
+def carries_key(data: Bytes, entry: ShardEntry, key: FeatureKey) -> bool:
+    """Whether a shard's file is of this cache: its header holds the key's text.
+
+    Searched, not parsed: it is asked of every shard that is opened, also of damaged ones.
+    """
+    return data[: entry.digest_offset].tobytes().find(_key_text(key)) >= 0
+
+
+def key_in_file(data: Bytes) -> bytes | None:
+    """The text of the key in an Arrow file's schema; None where it cannot be read or is no shard."""
+    try:
+        metadata = pa.ipc.open_file(pa.py_buffer(data)).schema.metadata or {}
+    except (pa.ArrowException, OSError):
+        return None
+    text: bytes | None = metadata.get(KEY_METADATA)
+    return text
+
+
+def is_of_another_cache(data: Bytes, name: str, key: FeatureKey) -> bool:
+    """Whether a file named like a shard is a whole shard, and not of this key. Reads all of it."""
+    found = key_in_file(data)
+    return found is not None and found != _key_text(key) and xxh3_128_hexdigest(data.data) == name
+
+
+def _key_text(key: FeatureKey) -> bytes:
+    return json.dumps(key.as_dict(), sort_keys=True).encode()
 
 
 def _aligned_schema(key: FeatureKey, rows: int) -> pa.Schema:
@@ -192,7 +230,7 @@ def entry_of(
         if not own or batches != 1:
             raise CacheError("the file holds another schema, another key, or not exactly one record batch")
         batch = reader.get_batch(0)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise CacheError(f"not a readable Arrow file: {error}") from None
     digests, checksums, features = batch.columns
     return ShardEntry(

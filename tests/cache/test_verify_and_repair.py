@@ -10,11 +10,12 @@ import pytest
 from cache_material import WIDTH, digests_of, key_of, rows_of
 
 from cache import CacheError, DamagedShardError, FeatureCache, StoreName
+from cache.findings import VerifyReport
 from cache.folder import LocalFolder
 from cache.lmdb_environment import LmdbFile
 from cache.repair import RepairReport, repair
 from cache.shard_format import ShardEntry
-from cache.verification import VerifyReport, verify
+from cache.verification import verify
 
 DIGESTS = digests_of(30)
 
@@ -232,7 +233,7 @@ def test_a_shard_of_another_cache_is_not_taken_in(tmp_path: Path) -> None:
     other.write_shard(digests_of(3, start=100), rows_of(digests_of(3, start=100)))
     (stray,) = (tmp_path / other.key.digest / "arrow").glob("*.arrow")
     shutil.copy(stray, folder / "arrow")
-    assert [problem.kind for problem in check(folder).problems] == ["unlisted"]
+    assert [problem.kind for problem in check(folder).problems] == ["foreign"]
     mend(folder)
     assert len(FeatureCache.open(tmp_path, key_of()).reader()) == 30
 
@@ -247,11 +248,12 @@ def test_repair_waits_for_no_writer_but_refuses(tmp_path: Path, store: StoreName
 
 
 class TestDamagedLmdb:
-    """LMDB has no checksums of pages: a flip must be found wherever it changes what is read."""
+    """What holds with and without the seal over the pages (`test_lmdb_pages.py`)."""
 
     def test_a_flipped_row_is_an_error_with_the_command_and_repair_drops_just_it(self, tmp_path: Path) -> None:
         folder = filled(tmp_path, "lmdb")
         LmdbFile(folder / "lmdb", "").close()
+        (folder / "lmdb" / "pages.xxh3").unlink()  # as after a killed writer: rows guard themselves
         data = (folder / "lmdb" / "data.mdb").read_bytes()
         row = rows_of(DIGESTS[12:13]).astype(np.float16).tobytes()
         assert data.count(row) >= 1

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cache_material import digests_of, key_of, rows_of
 
 from cache import FeatureCache
+from cache.lmdb_environment import LmdbFile
 
 
 @pytest.fixture
 def durable_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every fsync and rename from now on, by kind of file."""
+    """Every fsync, rename and removal from now on, by kind of file."""
     calls: list[str] = []
-    fsync, replace = os.fsync, os.replace
+    fsync, replace, unlink = os.fsync, os.replace, os.unlink
 
     def kind(path: str | os.PathLike[str]) -> str:
         name = Path(path).name
@@ -30,6 +32,11 @@ def durable_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append(f"rename to {kind(target)}")
         replace(source, target)
 
+    def recording_unlink(path: str | os.PathLike[str]) -> None:
+        unlink(path)
+        calls.append(f"remove {kind(path)}")
+
+    monkeypatch.setattr(os, "unlink", recording_unlink)
     monkeypatch.setattr(os, "fsync", recording_fsync)
     monkeypatch.setattr(os, "replace", recording_replace)
     return calls
@@ -52,7 +59,31 @@ def test_data_is_on_disk_before_its_name_and_its_name_before_its_entry(
     assert durable_calls == WRITE_SHARD
     durable_calls.clear()
     cache.compact()
-    assert durable_calls == WRITE_SHARD, "the merged shard is visible before the old entries go"
+    assert durable_calls == [*WRITE_SHARD, *["remove <name>.json"] * 2], "the old entries go last"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks /proc which file a descriptor is")
+def test_the_seal_of_an_lmdb_store_goes_for_sure_before_a_page_changes(
+    tmp_path: Path, durable_calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = FeatureCache.open(tmp_path, key_of(), store="lmdb")
+    cache.write_shard(digests_of(3), rows_of(digests_of(3)))
+    durable_calls.clear()
+    committed = LmdbFile._committed
+
+    def recording_commit(self: LmdbFile, change: Any) -> Any:
+        def recording_change(*databases: Any) -> Any:
+            durable_calls.append("change pages")
+            return change(*databases)
+
+        return committed(self, recording_change)
+
+    monkeypatch.setattr(LmdbFile, "_committed", recording_commit)
+    cache.write_shard(digests_of(6), rows_of(digests_of(6)))
+    assert durable_calls == [
+        "remove pages.xxh3", "fsync lmdb", "change pages",
+        "fsync temporary", "rename to pages.xxh3", "fsync lmdb",
+    ]  # fmt: skip
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks /proc which file a descriptor is")

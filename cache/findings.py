@@ -1,0 +1,62 @@
+"""What `verify` can find in a cache."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["damaged", "truncated", "missing", "manifest", "identity", "unlisted", "foreign"]
+"""damaged, truncated, missing: a shard's data. manifest: its entry. identity: cache.json or a note. unlisted: a whole
+shard that a killed writer had no time to list (nothing is lost). foreign: a file that no cache has."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: its kind, the file's path, what was found, and how many rows it costs."""
+
+    kind: Kind
+    path: str
+    detail: str
+    rows_lost: int = 0
+
+
+@dataclass
+class VerifyReport:
+    """What `verify` found in one cache.
+
+    Args:
+        folder: path or URI of the cache.
+        store: arrow or lmdb.
+        shards: shards (LMDB: stores) that are whole.
+        rows: rows that are whole.
+        bytes_read: bytes that were read and compared.
+        unfinished: files of writes that were cut off; harmless, `gc` removes them.
+        unsealed: an LMDB store that a writer left, or is about to leave, without checksums of its pages: its rows and
+            the way to them were compared, bytes in no use were not.
+        problems: all that is wrong; empty for a sound cache.
+    """
+
+    folder: str
+    store: str
+    shards: int = 0
+    rows: int = 0
+    bytes_read: int = 0
+    unfinished: int = 0
+    unsealed: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def summary(self) -> str:
+        """One line for a person."""
+        if self.sound:
+            seal = "; its pages have no checksums, `spg-dist cache compact` makes them" if self.unsealed else ""
+            found = f"sound, {self.rows:,} rows in {self.shards:,} shards, {self.bytes_read:,} bytes read"
+            return f"{self.folder}: {found}{seal}"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(p.kind for p in self.problems).items())
+        lost = sum(problem.rows_lost for problem in self.problems)
+        return f"{self.folder}: {kinds}; {lost:,} rows lost, {self.rows:,} rows whole"
