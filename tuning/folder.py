@@ -23,8 +23,8 @@ from tuning.spaces import Space
 
 # What may change between two invocations of one sweep, because no trial depends on it: how it is executed, how many
 # trials there are, what the final test adds. The trials' own seeds are compared as `seeds`.
-FREE = ("execution", "test", "runs", "coop", "linear_probe", "cocoop", "dpl")
-FREE += ("tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
+BASELINES = ("coop", "linear_probe", "cocoop", "dpl")
+FREE = ("execution", "test", "runs", *BASELINES, "tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
 
 
 @dataclass(frozen=True)

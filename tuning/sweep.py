@@ -48,6 +48,8 @@ class Sweep:
             write_best(folder.best, tuned)
             final_test(builder, 0, config, folder, "defaults", executor, display)
             final_test(builder, best.number, tuned, folder, "best", executor, display)
+            for number in (0, best.number):  # their weights are in the final folders now
+                folder.discard(number)
             for path in (folder.trials, folder.best, folder.study, folder.report):
                 display.say(f"{path.name}: {path}")
             return _under(builder, without_sweep(tuned), folder)
