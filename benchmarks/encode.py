@@ -54,7 +54,7 @@ def measure(
     model: str = "ViT-B-32",
     device: str = "auto",
     batch: int = 32,
-    images: int = 128,
+    images: int = 256,
     side: int = PACS_SIDE,
     threads: int | None = None,
     rounds: int = 5,
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--model", default="ViT-B-32", help="name of an open_clip model; its weights are random")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--images", type=int, default=128, help="images in a shard")
+    parser.add_argument("--images", type=int, default=256, help="images in a shard")
     parser.add_argument("--side", type=int, default=PACS_SIDE, help="height and width of the files, pixels")
     parser.add_argument("--threads", type=int, default=None, help="by default one per core")
     parser.add_argument("--rounds", type=int, default=5)

@@ -38,7 +38,8 @@ class EncodeConfig:
     """Seed of the augmented views."""
 
     threads: int = 1
-    """CPU threads of one task. Features are bit-identical only between runs with the same number."""
+    """CPU threads of one task: of the image tower, or, where that is on an accelerator, so many images are decoded at
+    once. Features are bit-identical only between runs with the same number."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "shard_rows", "threads"):
