@@ -81,7 +81,7 @@ def samples_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Samp
     """Some test images of every target with what each method's first seed says, trained on the first of the sources."""
     samples = []
     for target in dict.fromkeys(run.spec.target for run in tested):
-        shown = _shown_tests(experiment, [run.spec for run in tested if run.spec.target == target])
+        shown = shown_tests([run.spec for run in tested if run.spec.target == target], experiment.config.seeds[0])
         predictions = {
             shown_method(experiment.config, spec.run.method): read_predictions(experiment.folder.predictions(spec))
             for spec in shown
@@ -97,10 +97,9 @@ def samples_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Samp
     return samples
 
 
-def _shown_tests(experiment: Experiment, tests: list[TestSpec]) -> list[TestSpec]:
-    """One test of each method: of the first seed, and where there are several sources of the first of these."""
-    seeds = (None, experiment.config.seeds[0])
-    return [test for test in tests if test.run.seed in seeds and test.run.where == tests[0].run.where]
+def shown_tests(tests: list[TestSpec], seed: int) -> list[TestSpec]:
+    """Of one target's tests one of each method: that of the seed, and where there are several sources of the first."""
+    return [test for test in tests if test.run.seed in (None, seed) and test.run.where == tests[0].run.where]
 
 
 def _thumbnail(experiment: Experiment, image: str) -> bytes:

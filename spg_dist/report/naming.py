@@ -21,7 +21,7 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (5.0, 1.5), (1.5, 1.2), (6.0, 1.5,
 
 _METHODS = {
     "zero-shot": ("Zero-shot CLIP", NEUTRAL),
-    "zero-shot-ensemble": ("Zero-shot, templates", SKY),
+    "zero-shot-ensemble": ("Zero-shot ensemble", SKY),
     "linear-probe": ("Linear probe", YELLOW),
     "erm": ("Pooled soft prompt", ORANGE),
     "coop": ("CoOp", ORANGE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from spg_dist.evaluation.results import Spread
 from spg_dist.report.naming import is_spg, is_zero_shot
@@ -32,7 +33,7 @@ def standing_in_words(table: ResultTable) -> str:
         beyond = "" if zero_shot in level else _to_zero_shot(" SPG is ", spg, zero_shot, ".")
         return f"{_none_is_best(spg, level)} {where}.{beyond}"
     place = f"place {place_of(spg, ranked)} of {len(ranked)}"
-    shared = f", level with {listed([line.label for line in level])}" if level else ""
+    shared = f", level with {_named(level)}" if level else ""
     behind = f"{_points(spg, best)} below {'zero-shot CLIP' if best is zero_shot else 'the highest'}"
     beyond = "" if best is zero_shot or zero_shot in level else _to_zero_shot(", ", spg, zero_shot)
     return f"{best_words}. SPG reaches {_percent(spg)}, {place}{shared}: {behind}{beyond}."
@@ -69,8 +70,13 @@ def difference(line: MethodLine, other: MethodLine) -> float:
 
 
 def _none_is_best(line: MethodLine, level: list[MethodLine]) -> str:
-    rivals = listed([f"{other.label} ({_percent(other)})" for other in level])
+    rivals = _named(level, lambda other: f"{other.label} ({_percent(other)})")
     return f"No method is clearly best: {line.label} ({_percent(line)}) is level with {rivals}"
+
+
+def _named(lines: list[MethodLine], name: Callable[[MethodLine], str] = lambda line: line.label) -> str:
+    """Up to three by name; more are only counted."""
+    return listed([name(line) for line in lines]) if len(lines) <= 3 else f"{len(lines)} others"
 
 
 def _to_zero_shot(before: str, spg: MethodLine, zero_shot: MethodLine | None, after: str = "") -> str:

@@ -10,6 +10,8 @@ from experiment_material import Quiet, arguments, draw_images, run
 
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.pipeline.report_figures import shown_tests
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,15 @@ def test_samples_of_a_single_source_run_say_where_their_methods_were_trained(sin
     text = page_text(single_source)
     assert "art, methods trained on photo" in text
     assert "photo, methods trained on art" in text
+
+
+def test_samples_show_one_test_of_each_method_all_of_one_source() -> None:
+    def spec(method: str, source: str, seed: int | None) -> TestSpec:
+        return TestSpec(RunSpec(method, source, seed, "single-source"), "art")
+
+    runs = [spec("spg", source, seed) for source in ("photo", "sketch") for seed in (1, 2)]
+    untrained = [spec("zero-shot", source, None) for source in ("photo", "sketch")]
+    assert shown_tests(runs + untrained, seed=2) == [runs[1], untrained[0]]
 
 
 def test_what_a_single_source_generator_never_saw_is_all_but_its_source(single_source: RunFolder) -> None:

@@ -42,7 +42,7 @@ def said(finished: ReportInput, accuracies: dict[str, list[float]], protocol: st
         ),
         (
             {"zero-shot": [70.3], "zero-shot-ensemble": [73.0], "erm": [71.0, 71.4], "spg": [71.0, 71.2]},
-            "Zero-shot, templates is best on average: 73.0 % over 2 domains never seen in training. SPG reaches "
+            "Zero-shot ensemble is best on average: 73.0 % over 2 domains never seen in training. SPG reaches "
             "71.1 ± 0.1 %, place 2 of 4, level with Pooled soft prompt: 1.9 points below the highest, 0.8 points above "
             "zero-shot CLIP.",
         ),
@@ -77,6 +77,11 @@ def test_the_best_method_and_the_place_of_spg(
     finished: ReportInput, accuracies: dict[str, list[float]], expected: str
 ) -> None:
     assert said(finished, accuracies) == expected
+
+
+def test_many_that_are_level_are_counted(finished: ReportInput) -> None:
+    others = {method: [70.0, 74.0] for method in ("linear-probe", "coop", "cocoop", "dpl")}
+    assert "SPG (71.0 ± 1.4 %) is level with 4 others over" in said(finished, others | {"spg": [70.0, 72.0]})
 
 
 def test_one_target_is_no_average(finished: ReportInput) -> None:
