@@ -9,8 +9,8 @@ import pytest
 from experiment_material import Quiet, arguments, draw_images, run
 
 from spg_dist.evaluation.results import read_results
+from spg_dist.experiment import runs as specs
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.pipeline.report_figures import shown_tests
 
 
@@ -70,8 +70,8 @@ def test_samples_of_a_single_source_run_say_where_their_methods_were_trained(sin
 
 
 def test_samples_show_one_test_of_each_method_all_of_one_source() -> None:
-    def spec(method: str, source: str, seed: int | None) -> TestSpec:
-        return TestSpec(RunSpec(method, source, seed, "single-source"), "art")
+    def spec(method: str, source: str, seed: int | None) -> specs.TestSpec:
+        return specs.TestSpec(specs.RunSpec(method, source, seed, "single-source"), "art")
 
     runs = [spec("spg", source, seed) for source in ("photo", "sketch") for seed in (1, 2)]
     untrained = [spec("zero-shot", source, None) for source in ("photo", "sketch")]
