@@ -12,16 +12,26 @@ from __future__ import annotations
 import argparse
 import importlib
 import multiprocessing
+import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 from benchmarks.claims import Claim, print_table
 
-PROGRAMS = ("cache", "warm_start", "encode", "prompt_encoder", "stage2", "reference_cost")
+
+def programs() -> list[str]:
+    """Names of this folder's programs: files with a function `measure`."""
+    files = [
+        path
+        for path in Path(__file__).parent.glob("*.py")
+        if re.search(r"^def measure\(", path.read_text(), re.MULTILINE)
+    ]
+    return sorted(path.stem for path in files)
 
 
-def measure(program: str) -> list[Claim]:
+def measured(program: str) -> list[Claim]:
     """The claims of one program, measured in this process."""
     claims: list[Claim] = importlib.import_module(f"benchmarks.{program}").measure()
     return claims
@@ -32,17 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("programs", nargs="*", metavar="program", help=f"of {', '.join(PROGRAMS)}; none = all")
+    known = programs()
+    parser.add_argument("programs", nargs="*", metavar="program", help=f"of {', '.join(known)}; none = all")
     given = parser.parse_args(arguments)
-    unknown = sorted(set(given.programs) - set(PROGRAMS))
+    unknown = sorted(set(given.programs) - set(known))
     if unknown:
-        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(PROGRAMS)}")
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}")
     claims: list[Claim] = []
     failed: list[str] = []
-    for program in given.programs or PROGRAMS:
+    for program in given.programs or known:
         print(f"measuring {program} ...", file=sys.stderr, flush=True)
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-            future = process.submit(measure, program)
+            future = process.submit(measured, program)
             error = future.exception()
             if error is None:
                 claims += future.result()

@@ -18,13 +18,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.claims import Claim, print_table
 from spg_dist.clip.class_tokens import tokenize_classes
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import load_clip
@@ -77,9 +78,46 @@ def trained(encoder: PromptEncoder, context_BPW: Tensor, plain: bool) -> None:
     features.square().sum().backward()
 
 
-def show(what: str, fast: float, plain: float, remark: str = "") -> None:
-    """One line: seconds an image (or prompt) on both sides, and their ratio."""
-    print(f"{what}: {plain / fast:5.1f}x  ({fast:.4f} s against {plain:.3f} s){remark}", flush=True)
+def claim(what: str, target: float, fast: float, plain: float, remark: str) -> Claim:
+    """One row: seconds an image (or prompt) on both sides, and their ratio."""
+    return Claim(
+        claim=f"prompt encoder: {what}",
+        demand=f"at least {target:g} times the 77-token path, for each image (or prompt)",
+        measured=f"{fast * 1e3:.1f} against {plain * 1e3:.0f} ms, {remark}",
+        ratio=plain / fast,
+        target=target,
+    )
+
+
+def measure(
+    classes: Sequence[int] = (7, 65, 345), images: int = 24, rounds: int = 3, threads: int | None = None
+) -> list[Claim]:
+    """The claims. `images` are encoded at once; `threads`: None = torch's default."""
+    torch.set_num_threads(threads or torch.get_num_threads())
+    return [row for count in classes for row in measure_classes(count, images, rounds)]
+
+
+def measure_classes(count: int, images: int, rounds: int) -> list[Claim]:
+    """The claims for so many classes; those of training with PACS's."""
+    clip = load_clip(ClipConfig("ViT-B-16", "random"), "cpu")
+    tower = text_tower(clip.model)
+    tokens = tokenize_classes(clip.tokenizer, class_names(count), 4, tower.context_length)
+    encoder = PromptEncoder(tower, tokens)
+    random = torch.Generator().manual_seed(0)
+    context_BPW = 0.1 * torch.randn(images, 4, tower.width, generator=random)
+    with torch.no_grad():
+        difference = (encoder(context_BPW[:2]) - F.normalize(encoder.plain(context_BPW[:2]), dim=-1)).abs().max()
+        fast, plain = ratio(partial(encoder, context_BPW), partial(encoder.plain, context_BPW[:1]), rounds)
+    said = f"ViT-B/16 in fp32, {torch.get_num_threads()} threads"
+    remark = f"{said}; largest difference {difference:.1e}"
+    claims = [claim(f"forward, {count} classes, {images} images at once", 25, fast / images, plain, remark)]
+    for prompts, target in ((1, 12), (12, 20)) if count == len(PACS) else ():
+        some = context_BPW[:prompts]
+        fast, plain = ratio(
+            partial(trained, encoder, some, plain=False), partial(trained, encoder, some[:1], plain=True), rounds
+        )
+        claims.append(claim(f"forward + backward, prompts: {prompts}", target, fast / prompts, plain, said))
+    return claims
 
 
 def main() -> None:
@@ -87,30 +125,8 @@ def main() -> None:
     parser.add_argument("--classes", type=int, nargs="*", default=[7, 65, 345])
     parser.add_argument("--images", type=int, default=24, help="images encoded at once")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    clip = load_clip(ClipConfig("ViT-B-16", "random"), "cpu")
-    tower = text_tower(clip.model)
-    random = torch.Generator().manual_seed(0)
-    print(f"ViT-B/16 text tower, fp32, {given.threads} threads")
-    for classes in given.classes:
-        tokens = tokenize_classes(clip.tokenizer, class_names(classes), 4, tower.context_length)
-        encoder = PromptEncoder(tower, tokens)
-        context_BPW = 0.1 * torch.randn(given.images, 4, tower.width, generator=random)
-        with torch.no_grad():
-            difference = (encoder(context_BPW[:2]) - F.normalize(encoder.plain(context_BPW[:2]), dim=-1)).abs().max()
-            fast, plain = ratio(partial(encoder, context_BPW), partial(encoder.plain, context_BPW[:1]), given.rounds)
-        show(f"forward {classes:3d} classes", fast / given.images, plain, f"  largest difference {difference:.1e}")
-        if classes == len(PACS):
-            for prompts in (1, 12):
-                some = context_BPW[:prompts]
-                fast, plain = ratio(
-                    partial(trained, encoder, some, plain=False),
-                    partial(trained, encoder, some[:1], plain=True),
-                    given.rounds,
-                )
-                show(f"forward + backward, {prompts:2d} prompts", fast / prompts, plain)
+    parser.add_argument("--threads", type=int, default=None, help="by default as many as torch takes")
+    print_table(measure(**vars(parser.parse_args())))
 
 
 if __name__ == "__main__":

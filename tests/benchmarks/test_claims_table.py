@@ -38,11 +38,17 @@ def test_the_table_names_the_machine_and_every_rows_verdict() -> None:
 def test_a_program_that_fails_is_named_and_the_status_tells(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(program, "PROGRAMS", ("claims",))  # a module of the folder that measures nothing
+    monkeypatch.setattr(program, "programs", lambda: ["claims"])  # a module of the folder that measures nothing
     assert program.main([]) == 1
     said = capsys.readouterr()
     assert "not measured: claims: AttributeError" in said.err
     assert "claim" in said.out
+
+
+def test_every_file_that_measures_is_a_program() -> None:
+    found = program.programs()
+    assert {"encode", "prompt_encoder", "reference_cost", "stage2"} <= set(found)
+    assert not {"__main__", "claims", "timing", "part_costs"} & set(found)
 
 
 def test_an_unknown_program_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
