@@ -9,6 +9,7 @@ from spg_dist.encode.job import EncodeSummary
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import left_out_methods
 from spg_dist.home import home
+from spg_dist.pipeline.prepare import clip_remark
 from spg_dist.pipeline.testing import TestedRun
 from spg_dist.report import method_label
 
@@ -21,14 +22,8 @@ SELECTION_RULES = {
 
 def warnings_of_run(config: Config) -> list[str]:
     """What must be read before the figures; random weights are warned of by the report itself."""
-    warnings = []
-    if config.clip.pretrained == "embedded" and any(
-        data.dataset != "drawn" for data in (config.data, *config.test_data)
-    ):
-        warnings.append(
-            "The embedded CLIP has seen nothing but drawings of eight classes: on other images it is close to "
-            "guessing. Choose clip.model and clip.pretrained for images of your own."
-        )
+    remark = clip_remark(config)
+    warnings = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
     if config.selection == "oracle":
         warnings.append("Selected on the target's own validation split: a ceiling, and no result to compare.")
     return warnings
