@@ -57,9 +57,9 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     change = command("convert", "change a cache's store in place", one_cache=True)
     change.add_argument("--to", required=True, choices=STORES)
     out = command("export", "write one cache to a Parquet file", one_cache=True)
-    out.add_argument("file", type=Path)
+    out.add_argument("file", type=_path)
     back = command("import", "add an exported Parquet file to the caches below a root", one_cache=False)
-    back.add_argument("file", type=Path)
+    back.add_argument("file", type=_path)
     back.add_argument("--store", default="arrow", choices=STORES)
     return parser
 
@@ -84,6 +84,10 @@ def time_span(text: str) -> timedelta:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; expected a number and one of s m h d w, such as 30d")
     return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def _say(text: str) -> None:

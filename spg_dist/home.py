@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -35,8 +36,17 @@ def home() -> Path:
 
 
 def resolve(path: str) -> Path:
-    """An absolute path; a relative one is taken from `home()`."""
-    given = Path(path).expanduser()
+    """An absolute path; a relative one is taken from `home()`, and `~` is the user's own home.
+
+    Raises:
+        ValueError: the path is a URI, or begins with the home of a user who is not there.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):
+        raise ValueError(f"{path} is no path of this machine: only cache.root may be a URI, such as s3://bucket/folder")
+    try:
+        given = Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be resolved: there is no user {Path(path).parts[0].lstrip('~')!r}") from error
     return given.resolve() if given.is_absolute() else (home() / given).resolve()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
@@ -55,6 +56,7 @@ def parse_config(arguments: Sequence[str], prog: str, description: str | None = 
     Exits with status 2 and a message on an unknown field, a wrong type or a value out of range.
     """
     parser = build_parser(prog, description)
+    arguments = _with_homes(arguments)
     for given in _config_values(arguments):
         fault = None if given in preset_names() else fault_of_config_file(given, preset_names())
         if fault:
@@ -93,6 +95,12 @@ def _instantiate(parser: ConfigParser, parsed: Namespace) -> Config:
 def _as_option(argument: str) -> str:
     """`stage2.epochs=20` means `--stage2.epochs=20`."""
     return f"--{argument}" if re.match(r"[A-Za-z_][\w.]*\+?=", argument) else argument
+
+
+def _with_homes(arguments: Sequence[str]) -> list[str]:
+    """`--config=~/mine.yaml`, which no shell expands, and `--config '~/mine.yaml'` with the user's home in place."""
+    own = str(Path.home())
+    return [re.sub(r"^(--config=)?~(?=/)", lambda found: f"{found[1] or ''}{own}", given) for given in arguments]
 
 
 def _config_values(arguments: Sequence[str]) -> list[str]:

@@ -50,6 +50,19 @@ def test_absolute_and_user_paths_need_no_home(monkeypatch: pytest.MonkeyPatch, t
     assert resolve("~/PACS") == tmp_path / "me" / "PACS"
 
 
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("s3://bucket/runs", "only cache.root may be a URI"),
+        ("s3:/bucket", "no path"),
+        ("~nobody-here/x", "nobody-here"),
+    ],
+)
+def test_what_is_no_path_of_this_machine_is_refused_and_not_made_a_folder(path: str, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        resolve(path)
+
+
 def test_spg_home_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed(monkeypatch, {"url": "file:///elsewhere", "dir_info": {"editable": True}})
     monkeypatch.setenv("SPG_HOME", "shared storage")

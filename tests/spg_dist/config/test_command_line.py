@@ -199,6 +199,13 @@ def test_a_stored_configuration_of_another_version_is_refused_by_its_file(capsys
     )
 
 
+@pytest.mark.parametrize("given", [["--config=~/mine.yaml"], ["--config", "~/mine.yaml"]])
+def test_a_configuration_in_the_users_home(given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("name: mine")
+    assert parse(*given).name == "mine"
+
+
 def leaves(owner: Any, prefix: str = "") -> dict[str, Any]:
     """Dotted names and default values of the tree's fields, read from the dataclasses themselves."""
     found: dict[str, Any] = {}
