@@ -77,7 +77,7 @@ class LmdbStore:
         return CompactInfo(1, 1, len(self.reader()))
 
     def bytes_on_disk(self) -> int:
-        return sum(file.stat().st_blocks * 512 for file in self.file.path.glob("*.mdb"))
+        return sum(file.stat().st_blocks * 512 for file in self.file.path.glob("*"))
 
 
 def find_rows(file: LmdbFile, digests: Digests) -> npt.NDArray[np.int64]:

@@ -93,8 +93,8 @@ def _judge(cache: LocalFolder, keep_used_within: timedelta, report: GcReport) ->
     leases = LeaseBook(cache.path / LEASES_FOLDER).live()
     if idle <= keep_used_within + STAMP_EVERY or leases:  # the stamp may be so much older than the last use
         report.kept.append((cache.where, f"{leases} leases are held" if leases else f"used {_days(idle)} ago"))
-        _leftovers(cache.child("arrow"), report)
-        _leftovers(cache, report)
+        for folder in (cache, cache.child("arrow"), cache.child("lmdb")):
+            _leftovers(folder, report)
         _replaced(cache.child("arrow"), ArrowStore(cache.child("arrow"), identity.key, ""), report)
         return
     LmdbFile(cache.path / "lmdb", "").close()

@@ -25,6 +25,7 @@ from cache.findings import VerifyReport
 from cache.folder import LocalFolder
 from cache.lmdb_environment import LmdbFile
 from cache.lmdb_pages import PAGE_BYTES, changed_pages
+from cache.recovery import recover_key_and_store
 from cache.repair import repair
 from cache.verification import verify
 
@@ -126,6 +127,15 @@ def test_damaged_page_headers_cost_no_row(tmp_path: Path, width: int) -> None:
         overwrite(store, page * PAGE_BYTES, os.urandom(16))
     assert not check(store, width).sound
     assert mend(store, width) == 0
+
+
+def test_the_key_is_found_without_lmdb_when_cache_json_is_lost_too(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    (store.parent / "cache.json").unlink()
+    for page in range((store / "data.mdb").stat().st_size // PAGE_BYTES):
+        overwrite(store, page * PAGE_BYTES, os.urandom(16))
+    assert recover_key_and_store(LocalFolder(store.parent), key_of().digest) == (key_of(), "lmdb")
+    assert mend(store) == 0
 
 
 def test_nothing_is_written_to_a_damaged_store_so_no_new_seal_hides_it(tmp_path: Path) -> None:

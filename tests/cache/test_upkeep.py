@@ -119,6 +119,16 @@ class TestGarbageCollection:
         cache.compact(keep_replaced_seconds=0)
         assert len(list(arrow.glob("*.arrow"))) == 1 and len(cache.reader()) == 40
 
+    def test_leftovers_of_dead_writers_go_from_every_folder(self, tmp_path: Path, store: StoreName) -> None:
+        cache = filled(tmp_path, store)
+        folder = tmp_path / cache.key.digest
+        stale = [folder / ".tmp-1-dead", folder / store / ".tmp-1-dead"]
+        for path in stale:
+            path.write_bytes(b"x")
+            os.utime(path, (time.time() - 2 * 86400,) * 2)
+        report = collect_garbage(tmp_path, timedelta(days=30), dry_run=False)
+        assert [removal.path for removal in report.removed] == [str(path) for path in stale]
+
     def test_a_damaged_cache_in_use_stays_whole_and_the_others_are_seen_to(self, tmp_path: Path) -> None:
         cache = filled(tmp_path)
         next((tmp_path / cache.key.digest / "arrow").glob("*.json")).write_bytes(b"")
