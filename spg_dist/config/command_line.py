@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from spg_dist.config.messages import fault_of_config_file, reworded, with_branch
 from spg_dist.config.tree import Config
@@ -20,6 +21,21 @@ from spg_dist.config.tree import Config
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 PRESETS = "spg_dist.config.presets"
+
+
+MOST_USED = """
+most used fields:
+  name=pacs                                   the run, and its folder below runs/
+  data.dataset=auto data.root=/data/PACS      your images; without these, the embedded drawings
+  --config paper-pacs                         the published values for a data set
+  targets=[sketch] seeds=[1] methods=[spg]    less of everything, for a first try
+  stage1.epochs=5 stage2.epochs=5             shorter training
+  execution.backend=local                     without Ray, in this process
+"""
+
+
+class HelpFormatter(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+    """Fields with their defaults, and the description's lines as they are written."""
 
 
 class ConfigParser(ArgumentParser):
@@ -37,7 +53,14 @@ def field_names() -> list[str]:
 
 def build_parser(prog: str, description: str | None = None) -> ConfigParser:
     """A parser for the whole tree."""
-    parser = ConfigParser(prog=prog, description=description, allow_abbrev=False, print_config="--print-config")
+    parser = ConfigParser(
+        prog=prog,
+        usage=f"{prog} [--config PRESET|FILE] [FIELD=VALUE ...]",
+        description=f"{description or ''}{MOST_USED}",
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+        print_config="--print-config",
+    )
     parser.add_argument(
         "--config", action="config", help="a YAML file, or the name of a preset: " + ", ".join(preset_names())
     )
