@@ -10,31 +10,13 @@ The status is 1 where a program could not measure; a demand that is not met is a
 from __future__ import annotations
 
 import argparse
-import importlib
 import multiprocessing
-import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 from benchmarks.claims import Claim, print_table
-
-
-def programs() -> list[str]:
-    """Names of this folder's programs: files with a function `measure`."""
-    files = [
-        path
-        for path in Path(__file__).parent.glob("*.py")
-        if re.search(r"^def measure\(", path.read_text(), re.MULTILINE)
-    ]
-    return sorted(path.stem for path in files)
-
-
-def measured(program: str) -> list[Claim]:
-    """The claims of one program, measured in this process."""
-    claims: list[Claim] = importlib.import_module(f"benchmarks.{program}").measure()
-    return claims
+from benchmarks.programs import measured, programs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

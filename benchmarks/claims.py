@@ -60,7 +60,7 @@ class Claim:
 
 
 def machine() -> str:
-    """This machine in one line: CPU, cores, threads, memory, torch, accelerator."""
+    """This machine in one line: CPU, cores, threads, memory, torch, accelerator, and how busy it is."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory_gib = psutil.virtual_memory().total / 2**30
     parts = [
@@ -70,6 +70,7 @@ def machine() -> str:
         f"{memory_gib:.0f} GiB memory",
         f"torch {torch.__version__}",
         torch.cuda.get_device_name() if torch.cuda.is_available() else "no accelerator",
+        f"load {psutil.getloadavg()[0]:.1f} with this program's own",
     ]
     return ", ".join(parts)
 

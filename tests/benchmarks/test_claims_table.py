@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import __main__ as program
 from benchmarks.claims import Claim, print_table
+from benchmarks.programs import programs
+
+OTHERS = {*(f"{name}.py" for name in programs()), "__pycache__"}  # not copied: they take minutes
 
 
 @pytest.mark.parametrize(
@@ -35,18 +44,30 @@ def test_the_table_names_the_machine_and_every_rows_verdict() -> None:
     assert "NOT MET" in stage2 and "reported" in opened
 
 
-def test_a_program_that_fails_is_named_and_the_status_tells(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(program, "programs", lambda: ["claims"])  # a module of the folder that measures nothing
-    assert program.main([]) == 1
-    said = capsys.readouterr()
-    assert "not measured: claims: AttributeError" in said.err
-    assert "claim" in said.out
+QUICK = """
+import os
+from benchmarks.claims import Claim
+
+def measure():
+    return [Claim("quick: process", "another than its parent", f"parent {os.getppid()}", 2.0, 1.0)]
+"""
+
+
+def test_each_program_runs_in_its_own_process_and_one_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
+    shutil.copytree(Path(program.__file__).parent, tmp_path / "benchmarks", ignore=lambda *_: OTHERS)
+    (tmp_path / "benchmarks" / "broken.py").write_text("def measure():\n    raise MemoryError('too large')\n")
+    (tmp_path / "benchmarks" / "quick.py").write_text(QUICK)
+    run = [sys.executable, "-m", "benchmarks"]
+    done = subprocess.run(run, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "not measured: broken: MemoryError: too large" in done.stderr
+    assert re.search(r"quick: process +2 +>= 1  met\n +parent \d+\n", done.stdout)
+    alone = subprocess.run([*run, "quick"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True)
+    assert alone.returncode == 0
 
 
 def test_every_file_that_measures_is_a_program() -> None:
-    found = program.programs()
+    found = programs()
     assert {"encode", "prompt_encoder", "reference_cost", "stage2"} <= set(found)
     assert not {"__main__", "claims", "timing", "part_costs"} & set(found)
 
