@@ -1,0 +1,81 @@
+"""A sweep that is killed, driver or worker, ends with the trials of one that nothing disturbed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from tuning_material import arguments, space_file, told
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 200
+SPACE = "stage2.dropout: {low: 0.0, high: 0.6}\nstage2.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}\n"
+SETTINGS = ("seeds=[1]", "targets=[sketch,art]", "stage2.epochs=60", "tune.concurrent=1", "tune.trials=4")
+
+
+class Job:
+    """`python jobs/tune.py`, watched from outside."""
+
+    def __init__(self, given: list[str], log: Path) -> None:
+        self.log = log
+        command = [sys.executable, "jobs/tune.py", *given]
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=stream, stderr=stream)
+        self.deadline = time.monotonic() + PATIENCE_SECONDS
+
+    def wait_for(self, happened: Callable[[], object]) -> None:
+        while not happened():
+            assert self.process.poll() is None, f"the job ended too early:\n{self.log.read_text()}"
+            assert time.monotonic() < self.deadline, f"it did not happen in time:\n{self.log.read_text()}"
+            time.sleep(0.01)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that trials run in."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in family if "ImplicitFunc" in " ".join(process.cmdline())]
+
+
+def trials_of(sweep: Path) -> list[FrozenTrial]:
+    return optuna.load_study(study_name=sweep.name, storage=f"sqlite:///{sweep / 'study.db'}").trials
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_driver_and_worker_are_killed_ends_as_an_undisturbed_one(
+    images: Path, home: Path, tmp_path: Path
+) -> None:
+    given = [*arguments(images, home), *SETTINGS, f"tune.space={space_file(tmp_path, SPACE)}"]
+    sweep = home / "sweeps" / "killed"
+
+    job = Job([*given, "name=killed"], tmp_path / "first.log")
+    job.wait_for(lambda: list(sweep.glob("trials/1/checkpoints/spg-*")))
+    family = psutil.Process(job.process.pid).children(recursive=True)
+    job.process.kill()
+    job.process.wait()
+    psutil.wait_procs(family, timeout=20)
+    left = trials_of(sweep)
+    assert [trial.state for trial in left] == [TrialState.COMPLETE, TrialState.RUNNING]
+
+    job = Job([*given, "name=killed"], tmp_path / "second.log")
+    job.wait_for(lambda: list(sweep.glob("trials/2/checkpoints/spg-*")) and job.workers())
+    job.workers()[0].kill()  # Ray Tune runs the trial again, which goes on from its checkpoints
+    assert job.process.wait(PATIENCE_SECONDS) == 0, job.log.read_text()
+    assert "1 of 4 trials finished before" in job.log.read_text()
+    killed = trials_of(sweep)
+    assert killed[0].datetime_complete == left[0].datetime_complete, "a finished trial was repeated"
+    assert killed[1].datetime_start == left[1].datetime_start
+
+    undisturbed = Job([*given, "name=undisturbed"], tmp_path / "undisturbed.log")
+    assert undisturbed.process.wait(PATIENCE_SECONDS) == 0, undisturbed.log.read_text()
+    assert without_steps(killed) == without_steps(trials_of(home / "sweeps" / "undisturbed"))
+
+
+def without_steps(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
+    """Which epochs a trial told of depends on the clock where none is judged."""
+    return [(*trial[:4], trial[5]) for trial in told(trials)]
