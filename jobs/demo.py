@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> int:
         finally:
             if job.poll() is None:
                 with stops_ignored():
+                    # the head's end takes the job with it: to ask for the job's first would be a wait for nothing
                     print("\nstopping the job and the Ray head ...", file=sys.stderr, flush=True)
-                    head.stop(submission)
                     job.terminate()
                     job.wait()
 

@@ -40,10 +40,6 @@ class LocalHead:
         command = [_ray(), "job", "submit", *options, "--", *entrypoint]
         return subprocess.Popen(command, env=self.environment, stdout=stdout, stderr=subprocess.STDOUT)
 
-    def stop(self, submission_id: str) -> None:
-        """Stop a job and wait until its processes have ended."""
-        subprocess.run([_ray(), "job", "stop", submission_id], env=self.environment, check=False, capture_output=True)
-
 
 @contextmanager
 def local_head() -> Iterator[LocalHead]:
