@@ -67,8 +67,7 @@ def overwrite(store: Path, place: int, data: bytes) -> None:
 
 
 def flip(store: Path, place: int, bit: int = 0) -> None:
-    byte = (store / "data.mdb").read_bytes()[place]
-    overwrite(store, place, bytes([byte ^ 1 << bit]))
+    overwrite(store, place, bytes([(store / "data.mdb").read_bytes()[place] ^ 1 << bit]))
 
 
 def tampered(store: Path, change: Callable[[Any, Any, Any], None]) -> None:
@@ -141,8 +140,7 @@ def test_nothing_is_written_to_a_damaged_store_so_no_new_seal_hides_it(tmp_path:
     store = filled(tmp_path)
     cache = FeatureCache.open(tmp_path, key_of(), store="lmdb")
     assert len(cache.reader()) == 120  # it is open now
-    data = (store / "data.mdb").read_bytes()
-    place = data.index(bytes(64))
+    place = (store / "data.mdb").read_bytes().index(bytes(64))
     with (store / "data.mdb").open("r+b") as file:
         file.seek(place)
         file.write(b"x")
@@ -290,8 +288,7 @@ def test_verify_beside_a_writer_raises_no_false_alarm(tmp_path: Path) -> None:
         assert not changed_pages(store)
         looks += 1
     assert looks > 10 and [writer.exitcode for writer in writers] == [0, 0]
-    report = check(store)
-    assert report.sound and report.rows == 270 and not report.unsealed
+    assert (report := check(store)).sound and report.rows == 270 and not report.unsealed
 
 
 def test_the_seal_is_as_documented(tmp_path: Path) -> None:
