@@ -150,6 +150,8 @@ class Config:
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise ValueError(f"name is {self.name!r}, expected the name of one folder, e.g. pacs-vit")
+        if not self.runs:
+            raise ValueError("runs is empty, expected the folder of all runs, e.g. runs=/data/runs")
         if not self.seeds or min(self.seeds) < 0:
             raise ValueError(f"seeds is {self.seeds}, expected at least one, and numbers from 0 on, e.g. [1,2,3]")
         for name in ("seeds", "targets", "sources"):

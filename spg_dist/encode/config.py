@@ -19,6 +19,10 @@ class CacheConfig:
     dtype: Literal["float16", "float32", "bfloat16"] = "float16"
     """Number format of stored features."""
 
+    def __post_init__(self) -> None:
+        if not self.root:
+            raise ValueError("cache.root is empty, expected a folder or a URI, e.g. cache.root=/data/feature-cache")
+
 
 @dataclass
 class EncodeConfig:
@@ -45,5 +49,6 @@ class EncodeConfig:
         for name in ("batch_size", "shard_rows", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"encode.{name} is {getattr(self, name)}, expected 1 or more")
-        if self.views < 0:
-            raise ValueError(f"encode.views is {self.views}, expected 0 or more")
+        for name in ("views", "view_seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"encode.{name} is {getattr(self, name)}, expected 0 or more")
