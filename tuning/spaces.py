@@ -11,7 +11,7 @@ A space is YAML. A key is a field of `stage1` or `stage2`, or several fields, se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -85,6 +85,13 @@ class Space:
             values = tuple(field_of(config, name) for name in dimension.fields)
             point[dimension.name] = values[0] if isinstance(dimension.domain, Range) else label_of(values)
         return point
+
+
+def short_names(dimensions: Sequence[Dimension]) -> dict[str, str]:
+    """Dimension's name to the last part of each field, e.g. "g_bias"; with the first part before it where two agree."""
+    last = {d.name: ", ".join(name.rsplit(".", 1)[-1] for name in d.fields) for d in dimensions}
+    shared = {short for short in last.values() if list(last.values()).count(short) > 1}
+    return {name: f"{name.split('.')[0]} {short}" if short in shared else short for name, short in last.items()}
 
 
 def label_of(values: tuple[Any, ...]) -> str:

@@ -15,6 +15,7 @@ from spg_dist.training.files import write_text
 from tuning.final import adopt, final_test
 from tuning.folder import SweepFolder, open_sweep
 from tuning.outputs import without_sweep, write_best, write_trials
+from tuning.report import report_of, write_sweep_report
 from tuning.space_files import load_space
 from tuning.spaces import Range, Space, with_values
 from tuning.study import SweepStudy, planned_points
@@ -46,8 +47,14 @@ class Sweep:
                 raise ValueError(_nothing_succeeded(study, folder))
             tuned = with_values(config, self.space.values(best.params))
             write_best(folder.best, tuned)
-            final_test(builder, 0, config, folder, "defaults", executor, display)
-            final_test(builder, best.number, tuned, folder, "best", executor, display)
+            finals = [
+                final_test(builder, 0, config, folder, "defaults", executor, display),
+                final_test(builder, best.number, tuned, folder, "best", executor, display),
+            ]
+            clip = builder.build(device="cpu").clip
+            write_sweep_report(
+                folder.report, report_of(study, config, builder.manifest, clip.name, clip.random_weights, finals)
+            )
             for number in (0, best.number):  # their weights are in the final folders now
                 folder.discard(number)
             for path in (folder.trials, folder.best, folder.study, folder.report):

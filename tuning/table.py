@@ -12,6 +12,7 @@ from rich.text import Text
 from spg_dist.progress import Display
 from tuning.folder import SweepFolder
 from tuning.outputs import STATES, val_accuracy_of, write_trials
+from tuning.spaces import short_names
 from tuning.study import SweepStudy
 
 TABLE_SECONDS = 20.0
@@ -47,9 +48,11 @@ class TrialTable:
             key=lambda trial: (-trial.values[0], trial.number),
         )
         shown = running + ranked[:ROWS]
-        varying = [name for name in self._names() if len({t.params.get(name) for t in trials if t.params}) > 1]
+        dimensions = [dimension.name for dimension in self.study.space.dimensions]
+        varying = [name for name in dimensions if len({t.params.get(name) for t in trials if t.params}) > 1]
         table = Table(box=box.ASCII2, title=Text(self._headline()), title_justify="left")
-        for column in ("trial", "state", "val %", *map(_short, varying)):
+        names = short_names(self.study.space.dimensions)
+        for column in ("trial", "state", "val %", *(names[name] for name in varying)):
             table.add_column(Text(column), overflow="fold")
         for trial in shown:
             value = val_accuracy_of(trial)
@@ -57,9 +60,6 @@ class TrialTable:
             name = f"{trial.number}{' (defaults)' if trial.number == 0 else ''}"
             table.add_row(*map(Text, (name, STATES[trial.state], "" if value is None else f"{value:.2f}", *params)))
         self.display.show(table)
-
-    def _names(self) -> list[str]:
-        return [dimension.name for dimension in self.study.space.dimensions]
 
     def _headline(self) -> str:
         done = self.study.finished
@@ -76,11 +76,6 @@ class TrialTable:
         if trial.duration:
             said += f" in {trial.duration.total_seconds():.1f} s"
         return said + (f"; best {best.values[0]:.2f} % (trial {best.number})" if best else "")
-
-
-def _short(name: str) -> str:
-    """E.g. "stage2.clip_norms.g_bias" as "g_bias"; of several fields the last parts."""
-    return ", ".join(part.rsplit(".", 1)[-1] for part in name.split(", "))
 
 
 def _number(value: object) -> str:
