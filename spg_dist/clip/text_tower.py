@@ -6,11 +6,14 @@ Shape suffixes: B prompts, C classes, L token positions, P context tokens, W tex
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from open_clip.transformer import ResidualAttentionBlock, text_global_pool
 from torch import Tensor, nn
+
+from spg_dist.clip.frozen_layers import FrozenLayer, frozen_layer, product
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,33 @@ class TextTower:
         found_CL = (tokens_CL == self.eos_id).to(torch.int64) if self.pool_type == "eos" else tokens_CL
         return tuple(int(end) for end in found_CL.argmax(dim=-1))
 
-    def project(self, pooled: Tensor) -> Tensor:
-        """(..., W) to (..., D)."""
+    @cached_property
+    def layers(self) -> list[FrozenLayer]:
+        """The layers of a causal tower, laid out for speed: a second copy of their weights."""
+        return self._laid_out(self.positional_embedding.dtype)
+
+    @cached_property
+    def bf16_layers(self) -> list[FrozenLayer]:
+        """The same with products in bfloat16."""
+        return self._laid_out(torch.bfloat16)
+
+    def _laid_out(self, dtype: torch.dtype) -> list[FrozenLayer]:
+        return [frozen_layer(block, dtype) for block in self.transformer.resblocks]
+
+    @cached_property
+    def _projection(self) -> tuple[Tensor, Tensor] | None:
+        """Bias (D,) and weight (W, D) behind the last norm."""
         if self.text_projection is None:
-            return pooled
+            return None
         if isinstance(self.text_projection, nn.Linear):
-            projected: Tensor = self.text_projection(pooled)
-            return projected
-        return pooled @ self.text_projection
+            weight_WD, bias = self.text_projection.weight.detach().T.contiguous(), self.text_projection.bias
+        else:
+            weight_WD, bias = self.text_projection.detach(), None
+        return (weight_WD.new_zeros(weight_WD.shape[1]) if bias is None else bias.detach()), weight_WD
+
+    def project(self, pooled_RW: Tensor) -> Tensor:
+        """(R, W) to (R, D)."""
+        return pooled_RW if self._projection is None else product(self._projection[0], pooled_RW, self._projection[1])
 
 
 def text_tower(model: Any) -> TextTower:

@@ -18,6 +18,7 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.clip.text_tower import TextTower, text_tower
 
 UNEQUAL = ("dog", "alarm clock", "hippopotamus skeleton", "ox", "computer keyboard on a desk")
+MANY = tuple(f"{'very ' * (i % 4)}big thing {i}" for i in range(40))  # more tokens than one block has slots
 TOWERS = {
     "CLIP": {},
     "CustomTextCLIP": {"force_custom_text": True},
@@ -69,7 +70,7 @@ def test_shared_prefix_equals_the_whole_tower(
 
 
 @pytest.mark.parametrize("n_ctx", [1, 4, 16])
-@pytest.mark.parametrize("names", [("dog",), UNEQUAL, tuple(f"thing {i}" for i in range(40))], ids=["1", "5", "40"])
+@pytest.mark.parametrize("names", [("dog",), UNEQUAL, MANY], ids=["1", "5", "40"])
 def test_any_prompt_length_and_number_of_classes(
     tiny_clip: Callable[..., Any], n_ctx: int, names: tuple[str, ...]
 ) -> None:
@@ -128,9 +129,9 @@ def test_prompts_beyond_one_chunk_come_back_in_order(
     encoder = encoder_for(text_tower(tiny_clip(**tower)), UNEQUAL, n_ctx=4)
     context_BPW = prompts(7, 4, 32)
     at_once = encoder(context_BPW)
-    tokens = sum(encoder.classes.suffix_lengths) if encoder.exact_prefix else len(UNEQUAL) * 28
+    tokens = 4 + sum(encoder.classes.suffix_lengths) if encoder.exact_prefix else len(UNEQUAL) * 28
     monkeypatch.setattr(module, "HIDDEN_BYTES", 3 * tokens * 4 * 32 * 4)
-    assert encoder._chunk_rows(4) == 3
+    assert encoder._prompts_at_once(context_BPW) == 3
     torch.testing.assert_close(encoder(context_BPW), at_once, rtol=0, atol=1e-6)
     monkeypatch.setattr(module, "HIDDEN_BYTES", 1)
     torch.testing.assert_close(encoder(context_BPW), at_once, rtol=0, atol=1e-6)
@@ -141,6 +142,24 @@ def test_no_memory_is_kept_for_a_gradient_that_nobody_asked_for(tiny_clip: Calla
     assert not encoder(prompts(2, 4, 32)).requires_grad
     with torch.no_grad():
         assert not encoder(prompts(2, 4, 32).requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize("names", [UNEQUAL, MANY], ids=["5", "40"])
+def test_half_precision_is_near_and_never_touches_a_gradient(
+    tiny_clip: Callable[..., Any], names: tuple[str, ...]
+) -> None:
+    exact = encoder_for(text_tower(tiny_clip(quick_gelu=True)), names, n_ctx=4)
+    half = PromptEncoder(exact.tower, exact.classes, "bf16")
+    context_BPW = prompts(3, 4, 32)
+    features_BCD = half(context_BPW)
+    assert features_BCD.dtype == torch.float32
+    assert 1e-6 < (features_BCD - exact(context_BPW)).abs().max() < 2e-2
+    gradients = []
+    for encoder in (half, exact):
+        leaf_BPW = context_BPW.clone().requires_grad_()
+        encoder(leaf_BPW)[..., 0].sum().backward()
+        gradients.append(leaf_BPW.grad)
+    assert torch.equal(*gradients)
 
 
 @pytest.mark.parametrize("shape", [(4, 32), (2, 3, 32), (2, 4, 31)])
