@@ -27,5 +27,5 @@ class ClipConfig:
     """torch device, e.g. `cpu`, `cuda`, `cuda:1`; `auto` takes the accelerator if there is one."""
 
     text_precision: TextPrecision = "fp32"
-    """Arithmetic of the class texts in val and test; training always computes in fp32. `bf16` is about three times as fast
-    on a CPU with AMX."""
+    """Arithmetic of the class texts in val and test; training always computes in fp32. `bf16` is about three times as
+    fast on a CPU with AMX."""
