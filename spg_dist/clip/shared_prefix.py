@@ -5,10 +5,10 @@ same for every prompt: its keys and values are computed once; (3) the P context 
 computed once per prompt, and only the class's own tokens once per class; (4) what the first layer's attention reads of
 a class's own tokens does not depend on the prompt; (5) of the last layer only the end-of-text position is needed.
 
-All tokens of all prompts stand in one matrix, the contexts' rows first, so that a layer reads each weight once.
+Context and class tokens of all prompts go through a layer's products together, so that each weight is read once.
 
 Shape suffixes: B prompts, C classes, P context tokens, N blocks of S class tokens and M = N·S, K = 1 + P + S keys that
-a block sees, G ends of text of a block, R = B·P + B·M rows, Q queries, W text width, D feature width.
+a block sees, G ends of text of a block, T = P + M tokens of a prompt, Q queries, W text width, D feature width.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class SharedPrefix:
         self.blocks, self.slots = blocks.blocks, blocks.slots
         token_M = classes.tokens_CL[blocks.class_M, blocks.position_M]
         self.class_MW = embedding(token_M.to(device)) + position_LW[blocks.position_M.to(device)]
-        self._ends_G, self._end_C = blocks.ends_NG.flatten().to(device), blocks.end_C.to(device)
+        self._end_T, self._end_C = P + blocks.ends_NG.flatten().to(device), blocks.end_C.to(device)
         self._first_M3W = layers[0].queries_keys_values(self.class_MW)
-        self._mask_NSK = blocks.mask_NSK.to(self._first_M3W)
-        self._end_mask_NGK = self._mask_NSK.flatten(0, 1)[blocks.ends_NG.to(device)]
-        self._context_mask_PK = torch.full((P, 1 + P), float("-inf")).triu(diagonal=2).to(self._first_M3W)
+        mask_NSK, no = blocks.mask_NSK.to(self._first_M3W), float("-inf")
+        self._mask_NSK, self._end_mask_NGK = mask_NSK, mask_NSK.flatten(0, 1)[blocks.ends_NG.to(device)]
+        self._context_mask_PK = torch.full((P, mask_NSK.shape[-1]), no).triu(diagonal=2).to(self._first_M3W)
         start_1W = embedding(classes.tokens_CL[0, :1].to(device)) + position_LW[:1]
         self._start_keys_values = self._encode_start_token(start_1W)
 
@@ -62,42 +62,52 @@ class SharedPrefix:
 
     def __call__(self, context_BPW: Tensor) -> Tensor:
         """Text features (B, C, D), not normalised; differentiable in the prompts where the layers are not bf16."""
-        B, P, W = context_BPW.shape
-        context_RW = (context_BPW + self.tower.positional_embedding[1 : 1 + P]).flatten(0, 1)
-        x_RW = torch.cat([context_RW, self.class_MW.repeat(B, 1)])
-        rows = [B * P, len(x_RW) - B * P]
-        mask = self._mask_NSK.repeat(B, 1, 1)[:, None]
+        B, P, _ = context_BPW.shape
+        context_BPW = context_BPW + self.tower.positional_embedding[1 : 1 + P]
+        x_BTW = torch.cat([context_BPW, self.class_MW.expand(B, -1, -1)], dim=1)
         for number, layer in enumerate(self.layers[:-1]):
             if number == 0:
-                context, classes = layer.queries_keys_values(context_RW), self._first_M3W.repeat(B, 1)
+                context = layer.queries_keys_values(context_BPW.flatten(0, 1)).unflatten(0, (B, P))
+                qkv = torch.cat([context, self._first_M3W.expand(B, -1, -1)], dim=1)
             else:
-                context, classes = layer.queries_keys_values(x_RW).split(rows)
-            context_q, context_kv = context.unflatten(0, (B, P)).split([W, 2 * W], dim=-1)
-            class_q, class_kv = classes.unflatten(0, (-1, self.slots)).split([W, 2 * W], dim=-1)
-            prefix, block_kv = self._seen(number, context_kv, class_kv)
-            context = attend(layer.heads, context_q, prefix, self._context_mask_PK)
-            classes = attend(layer.heads, class_q, block_kv, mask)
-            x_RW = layer.close(x_RW, torch.cat([context.flatten(0, 1), classes.flatten(0, 1)]))
-        return self._ends_of_text(x_RW, rows, B)
+                qkv = layer.queries_keys_values(x_BTW.flatten(0, 1)).unflatten(0, (B, -1))
+            mixed = self._mix(number, qkv)
+            x_BTW = layer.close(x_BTW.flatten(0, 1), mixed.flatten(0, 1)).unflatten(0, (B, -1))
+        return self._ends_of_text(x_BTW)
 
-    def _seen(self, number: int, context_kv: Tensor, class_kv: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values that the contexts (B, 1 + P, 2W) and the classes' blocks (B·N, K, 2W) see in a layer."""
-        B, N = len(context_kv), self.blocks
-        prefix = torch.cat([self._start_keys_values[number].expand(B, -1, -1), context_kv], dim=1)
-        blocks = torch.cat([prefix[:, None].expand(-1, N, -1, -1), class_kv.unflatten(0, (B, N))], dim=2)
-        return prefix, blocks.flatten(0, 1)
+    def _mix(self, number: int, qkv: Tensor) -> Tensor:
+        """Attention of all tokens, (B, T, 3W) to (B, T, W)."""
+        B, P, N, heads = len(qkv), self.n_ctx, self.blocks, self.layers[number].heads
+        W = qkv.shape[-1] // 3
+        q, kv = qkv.split([W, 2 * W], dim=-1)
+        block_kv = self._seen(number, kv)
+        if N == 1:
+            return attend(heads, q, block_kv, torch.cat([self._context_mask_PK, self._mask_NSK[0]]))
+        context_q, class_q = q.split([P, N * self.slots], dim=1)
+        prefix_kv = block_kv.unflatten(0, (B, N))[:, 0, : 1 + P]
+        context = attend(heads, context_q, prefix_kv, self._context_mask_PK[:, : 1 + P])
+        block_q = class_q.unflatten(1, (N, -1)).flatten(0, 1)
+        classes = attend(heads, block_q, block_kv, self._mask_NSK.repeat(B, 1, 1)[:, None])
+        return torch.cat([context, classes.unflatten(0, (B, N)).flatten(1, 2)], dim=1)
 
-    def _ends_of_text(self, x_RW: Tensor, rows: list[int], B: int) -> Tensor:
+    def _seen(self, number: int, kv: Tensor) -> Tensor:
+        """Keys and values (B·N, K, 2W) that each block sees in a layer: start token, context, its own classes."""
+        start = self._start_keys_values[number].expand(len(kv), -1, -1)
+        if self.blocks == 1:
+            return torch.cat([start, kv], dim=1)
+        context, classes = kv.split([self.n_ctx, self.blocks * self.slots], dim=1)
+        prefix = torch.cat([start, context], dim=1)[:, None].expand(-1, self.blocks, -1, -1)
+        return torch.cat([prefix, classes.unflatten(1, (self.blocks, -1))], dim=2).flatten(0, 1)
+
+    def _ends_of_text(self, x_BTW: Tensor) -> Tensor:
         """The last layer at each class's end of text, then the features (B, C, D) in the classes' order."""
-        layer, N = self.layers[-1], self.blocks
-        context_kv, class_kv = layer.keys_values(x_RW).split(rows)
-        context_kv, class_kv = context_kv.unflatten(0, (B, -1)), class_kv.unflatten(0, (B * N, -1))
-        _, block_kv = self._seen(len(self.layers) - 1, context_kv, class_kv)
-        x_BGW = x_RW[rows[0] :].unflatten(0, (B, -1))[:, self._ends_G]
-        q = layer.queries(x_BGW.flatten(0, 1)).unflatten(0, (B * N, -1))
-        mixed = attend(layer.heads, q, block_kv, self._end_mask_NGK.repeat(B, 1, 1)[:, None])
-        mixed_BCW = mixed.reshape(x_BGW.shape)[:, self._end_C]
-        closed_RW = layer.close(x_BGW[:, self._end_C].flatten(0, 1), mixed_BCW.flatten(0, 1))
+        B, layer = len(x_BTW), self.layers[-1]
+        kv = layer.keys_values(x_BTW.flatten(0, 1)).unflatten(0, (B, -1))
+        ends_BW = x_BTW[:, self._end_T]
+        q = layer.queries(ends_BW.flatten(0, 1)).unflatten(0, (B * self.blocks, -1))
+        mask = self._end_mask_NGK.repeat(B, 1, 1)[:, None]
+        mixed = attend(layer.heads, q, self._seen(len(self.layers) - 1, kv), mask).reshape(ends_BW.shape)
+        closed_RW = layer.close(ends_BW[:, self._end_C].flatten(0, 1), mixed[:, self._end_C].flatten(0, 1))
         features_BCD: Tensor = self.tower.project(self.tower.ln_final(closed_RW)).unflatten(0, (B, -1))
         return features_BCD
 
