@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -21,22 +22,34 @@ MOST_INNER = 512
 LEAST_ROWS = 16
 
 
+@dataclass(frozen=True)
+class FrozenWeight:
+    """A weight that is read along its rows in both directions: for few rows of activations, up to 1.5 times as fast."""
+
+    weight_IO: Tensor
+
+    @cached_property
+    def transposed(self) -> Tensor:
+        """(O, I): a copy for the backward pass, made when it is first needed."""
+        return self.weight_IO.T.contiguous()
+
+
 class FrozenProduct(torch.autograd.Function):
     """`residual + bias + x @ weight`, differentiable in residual and x; keeps no activation for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, residual_RO: Tensor | None, bias_O: Tensor, x_RI: Tensor, weight_IO: Tensor) -> Tensor:
-        ctx.save_for_backward(weight_IO)
+    def forward(ctx: Any, residual_RO: Tensor | None, bias_O: Tensor, x_RI: Tensor, weight: FrozenWeight) -> Tensor:
+        ctx.weight = weight
         start_RO = bias_O.expand(len(x_RI), -1).clone() if residual_RO is None else residual_RO + bias_O
-        return add_product(start_RO, x_RI, weight_IO)
+        return add_product(start_RO, x_RI, weight.weight_IO)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_RO: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
-        (weight_IO,) = ctx.saved_tensors
         grad_RI = None
         if ctx.needs_input_grad[2]:
-            grad_RI = add_product(grad_RO.new_zeros(len(grad_RO), len(weight_IO)), grad_RO, weight_IO.T)
+            weight_OI = ctx.weight.transposed
+            grad_RI = add_product(grad_RO.new_zeros(len(grad_RO), weight_OI.shape[1]), grad_RO, weight_OI)
         return grad_RO if ctx.needs_input_grad[0] else None, None, grad_RI, None
 
 
@@ -50,12 +63,14 @@ def add_product(total_RO: Tensor, x_RI: Tensor, weight_IO: Tensor) -> Tensor:
     return total_RO[:R]
 
 
-def product(bias_O: Tensor, x_RI: Tensor, weight_IO: Tensor, residual_RO: Tensor | None = None) -> Tensor:
+def product(bias_O: Tensor, x_RI: Tensor, weight: FrozenWeight, residual_RO: Tensor | None = None) -> Tensor:
     """`residual + bias + x @ weight` (R, O), computed in the weight's precision; a residual keeps its own."""
-    if weight_IO.dtype == torch.bfloat16:  # one kernel that sums in fp32: sums in pieces would be rounded in between
-        result_RO = torch.addmm(bias_O, x_RI, weight_IO)
+    if (
+        weight.weight_IO.dtype == torch.bfloat16
+    ):  # one kernel that sums in fp32: sums in pieces would be rounded in between
+        result_RO = torch.addmm(bias_O, x_RI, weight.weight_IO)
         return result_RO if residual_RO is None else residual_RO + result_RO
-    exact_RO: Tensor = FrozenProduct.apply(residual_RO, bias_O, x_RI, weight_IO)
+    exact_RO: Tensor = FrozenProduct.apply(residual_RO, bias_O, x_RI, weight)
     return exact_RO
 
 
@@ -67,13 +82,13 @@ class FrozenLayer:
     ln_2: nn.Module
     activation: Callable[[Tensor], Tensor]
     heads: int
-    in_weight: Tensor
+    in_weight: FrozenWeight
     in_bias: Tensor
-    out_weight: Tensor
+    out_weight: FrozenWeight
     out_bias: Tensor
-    fc_weight: Tensor
+    fc_weight: FrozenWeight
     fc_bias: Tensor
-    proj_weight: Tensor
+    proj_weight: FrozenWeight
     proj_bias: Tensor
 
     def queries_keys_values(self, x_RW: Tensor) -> Tensor:
@@ -83,12 +98,12 @@ class FrozenLayer:
     def queries(self, x_RW: Tensor) -> Tensor:
         """(R, W)."""
         W = x_RW.shape[1]
-        return product(self.in_bias[:W], self._normed(self.ln_1, x_RW), self.in_weight[:, :W])
+        return product(self.in_bias[:W], self._normed(self.ln_1, x_RW), self._query_weight)
 
     def keys_values(self, x_RW: Tensor) -> Tensor:
         """(R, 2W)."""
         W = x_RW.shape[1]
-        return product(self.in_bias[W:], self._normed(self.ln_1, x_RW), self.in_weight[:, W:])
+        return product(self.in_bias[W:], self._normed(self.ln_1, x_RW), self._key_value_weight)
 
     def close(self, x_RW: Tensor, mixed_RW: Tensor) -> Tensor:
         """The rest of the layer once values are mixed: output projection, then the MLP."""
@@ -96,9 +111,17 @@ class FrozenLayer:
         hidden = self.activation(product(self.fc_bias, self._normed(self.ln_2, x_RW), self.fc_weight))
         return product(self.proj_bias, hidden, self.proj_weight, x_RW)
 
+    @cached_property
+    def _query_weight(self) -> FrozenWeight:
+        return FrozenWeight(self.in_weight.weight_IO[:, : len(self.out_bias)])
+
+    @cached_property
+    def _key_value_weight(self) -> FrozenWeight:
+        return FrozenWeight(self.in_weight.weight_IO[:, len(self.out_bias) :])
+
     def _normed(self, norm: nn.Module, x_RW: Tensor) -> Tensor:
         normed_RW: Tensor = norm(x_RW)
-        return normed_RW.to(self.in_weight.dtype)
+        return normed_RW.to(self.in_bias.dtype)
 
 
 @torch.no_grad()
@@ -109,8 +132,8 @@ def frozen_layer(block: Any, dtype: torch.dtype) -> FrozenLayer:
     if isinstance(activation, QuickGELU):  # x·sigmoid(1.702·x) = silu(1.702·x) / 1.702, one kernel in place of three
         activation, sharpness = F.silu, 1.702
 
-    def weight(linear_OI: Tensor, scale_O: Tensor | float) -> Tensor:
-        return (linear_OI.T * scale_O).to(dtype).contiguous()
+    def weight(linear_OI: Tensor, scale_O: Tensor | float) -> FrozenWeight:
+        return FrozenWeight((linear_OI.T * scale_O).to(dtype).contiguous())
 
     return FrozenLayer(
         ln_1=block.ln_1,

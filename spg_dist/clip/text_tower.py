@@ -13,7 +13,7 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock, text_global_pool
 from torch import Tensor, nn
 
-from spg_dist.clip.frozen_layers import FrozenLayer, frozen_layer, product
+from spg_dist.clip.frozen_layers import FrozenLayer, FrozenWeight, frozen_layer, product
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class TextTower:
         return [frozen_layer(block, dtype) for block in self.transformer.resblocks]
 
     @cached_property
-    def _projection(self) -> tuple[Tensor, Tensor] | None:
+    def _projection(self) -> tuple[Tensor, FrozenWeight] | None:
         """Bias (D,) and weight (W, D) behind the last norm."""
         if self.text_projection is None:
             return None
@@ -76,7 +76,7 @@ class TextTower:
             weight_WD, bias = self.text_projection.weight.detach().T.contiguous(), self.text_projection.bias
         else:
             weight_WD, bias = self.text_projection.detach(), None
-        return (weight_WD.new_zeros(weight_WD.shape[1]) if bias is None else bias.detach()), weight_WD
+        return weight_WD.new_zeros(weight_WD.shape[1]) if bias is None else bias.detach(), FrozenWeight(weight_WD)
 
     def project(self, pooled_RW: Tensor) -> Tensor:
         """(R, W) to (R, D)."""
