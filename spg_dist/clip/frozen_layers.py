@@ -59,15 +59,13 @@ def add_product(total_RO: Tensor, x_RI: Tensor, weight_IO: Tensor) -> Tensor:
     if R < LEAST_ROWS:
         total_RO, x_RI = (F.pad(rows, (0, 0, 0, LEAST_ROWS - R)) for rows in (total_RO, x_RI))
     for x, weight in zip(x_RI.split(MOST_INNER, dim=1), weight_IO.split(MOST_INNER), strict=True):
-        total_RO.addmm_(x, weight)
+        torch.addmm(total_RO, x, weight, out=total_RO)
     return total_RO[:R]
 
 
 def product(bias_O: Tensor, x_RI: Tensor, weight: FrozenWeight, residual_RO: Tensor | None = None) -> Tensor:
     """`residual + bias + x @ weight` (R, O), computed in the weight's precision; a residual keeps its own."""
-    if (
-        weight.weight_IO.dtype == torch.bfloat16
-    ):  # one kernel that sums in fp32: sums in pieces would be rounded in between
+    if weight.weight_IO.dtype == torch.bfloat16:  # in one piece, summed in fp32: pieces would be rounded in between
         result_RO = torch.addmm(bias_O, x_RI, weight.weight_IO)
         return result_RO if residual_RO is None else residual_RO + result_RO
     exact_RO: Tensor = FrozenProduct.apply(residual_RO, bias_O, x_RI, weight)
