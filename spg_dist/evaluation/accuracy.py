@@ -33,8 +33,8 @@ def predict_from_prompts(prompt_BPW: Tensor, encoder: PromptEncoder, x_BD: Tenso
 
 
 def percent_correct(predicted_B: Tensor, truth_B: Tensor) -> float:
-    """Accuracy in percent."""
-    return 100.0 * float((predicted_B == truth_B).float().mean())
+    """Accuracy in percent, exact; NaN for no images."""
+    return 100 * int((predicted_B == truth_B).sum()) / len(truth_B) if len(truth_B) else float("nan")
 
 
 def accuracy_of_text(text_CD: Tensor, table: FeatureTable, rows: np.ndarray) -> float:

@@ -75,7 +75,8 @@ class Experiment:
 
     def _encoder(self, n_ctx: int) -> PromptEncoder:
         names = self.manifest.class_names
-        return PromptEncoder(self.tower, tokenize_classes(self.clip.tokenizer, names, n_ctx, self.tower.context_length))
+        classes = tokenize_classes(self.clip.tokenizer, names, n_ctx, self.tower.context_length)
+        return PromptEncoder(self.tower, classes, self.config.clip.text_precision)
 
     def sources(self, where: str) -> set[int]:
         """Indices of the domains that the training run `where` may see."""
@@ -109,6 +110,7 @@ class Experiment:
             "settings": asdict(settings),
             "views": [key.digest for key in self.views.keys],
             "text": self.clip.text_fingerprint,
+            "text precision": self.config.clip.text_precision,  # of val, which selects the epoch
             "selection": self.config.selection,
             "threads": self.config.execution.cpus_per_worker,  # the order of sums depends on it
             "classes": self.manifest.class_names,
