@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := spg_dist cache tuning jobs
 
-.PHONY: demo test lint types pytest bench pretrain clean
+.PHONY: demo tune-demo test lint types pytest bench pretrain clean
 
 demo: .venv/.installed
 	$(BIN)/python jobs/demo.py $(ARGS)
+
+tune-demo: .venv/.installed
+	$(BIN)/python jobs/tune_demo.py $(ARGS)
 
 test: lint types pytest
 

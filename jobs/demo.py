@@ -41,13 +41,17 @@ def show_log(job: subprocess.Popen[bytes]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    arguments = ["name=demo", *arguments]
-    shown = " ".join(["python jobs/full_pipeline.py", *arguments])
+    return run_on_own_head("jobs/full_pipeline.py", ["name=demo", *arguments])
+
+
+def run_on_own_head(job_file: str, arguments: list[str]) -> int:
+    """Submit a job to a Ray head that lives as long as the job; returns the job's exit status."""
+    shown = " ".join(["python", job_file, *arguments])
     submission = f"spg-{uuid.uuid4().hex[:8]}"
     print("starting a local Ray head (token authentication, localhost only) ...", flush=True)
     with reported_errors(), local_head() as head:
         print(f"dashboard: {head.dashboard}\nray job submit --working-dir . -- {shown}", flush=True)
-        job = head.submit(REPOSITORY, ["python", "jobs/full_pipeline.py", *arguments], submission)
+        job = head.submit(REPOSITORY, ["python", job_file, *arguments], submission)
         try:
             show_log(job)
             return job.wait()

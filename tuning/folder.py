@@ -15,6 +15,7 @@ from blake3 import blake3
 from filelock import FileLock, Timeout
 
 from spg_dist.config import Config, dump_config
+from spg_dist.encode.job import CachedViews
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
@@ -78,8 +79,7 @@ class SweepFolder:
 
     def trial(self, number: int, config: Config) -> TrialFolder:
         """The folder of a trial; stage 1 is addressed by its settings, so that trials share it."""
-        digest = blake3(json.dumps(asdict(config.stage1), sort_keys=True).encode()).hexdigest(length=8)
-        return TrialFolder(self._trial_root(number), self.root / "stage1" / digest)
+        return TrialFolder(self._trial_root(number), self.root / "stage1" / _digest(asdict(config.stage1)))
 
     def final(self, which: str) -> RunFolder:
         """The runs with the final seeds: "defaults" or "best"."""
@@ -95,11 +95,12 @@ class SweepFolder:
 
 
 @contextmanager
-def open_sweep(config: Config, space: Space) -> Iterator[SweepFolder]:
+def open_sweep(config: Config, space: Space, views: CachedViews) -> Iterator[SweepFolder]:
     """The folder of a sweep, for one job at a time, with its settings written into it.
 
     Arguments:
         config: of its trials.
+        views: the features that they train on.
 
     Raises:
         ValueError: another job is writing to it, or it holds a sweep with other settings.
@@ -115,7 +116,11 @@ def open_sweep(config: Config, space: Space) -> Iterator[SweepFolder]:
             f"another job is writing to {folder.root}: wait for it to end, or give this one another name=..."
         ) from error
     try:
-        settings = {"config": yaml.safe_load(dump_config(config)), "space": _in_words(space)}
+        settings = {
+            "config": yaml.safe_load(dump_config(config)),
+            "space": {dimension.name: str(dimension.domain) for dimension in space.dimensions},
+            "features": _digest([views.digests, [key.digest for key in views.keys]]),
+        }
         _check_settings(folder, settings)
         write_text(folder.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         yield folder
@@ -123,8 +128,8 @@ def open_sweep(config: Config, space: Space) -> Iterator[SweepFolder]:
         lock.release()
 
 
-def _in_words(space: Space) -> dict[str, str]:
-    return {dimension.name: str(dimension.domain) for dimension in space.dimensions}
+def _digest(value: Any) -> str:
+    return blake3(json.dumps(value, sort_keys=True).encode()).hexdigest(length=8)
 
 
 def _check_settings(folder: SweepFolder, asked: dict[str, Any]) -> None:
@@ -139,6 +144,8 @@ def _check_settings(folder: SweepFolder, asked: dict[str, Any]) -> None:
     ]
     if stored["space"] != asked["space"]:
         differing.append(f"the space {asked['config']['tune']['space']} has changed")
+    if stored["features"] != asked["features"]:
+        differing.append("the images or their features have changed")
     if differing:
         raise ValueError(
             f"{folder.root} holds a sweep with other settings: {'; '.join(differing[:5])}. "

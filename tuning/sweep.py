@@ -39,7 +39,7 @@ class Sweep:
         """
         config = builder.config
         _check_prompts(builder, self.space)
-        with open_sweep(trial_config(config), self.space) as folder:
+        with open_sweep(trial_config(config), self.space, builder.views) as folder:
             study = SweepStudy(folder.study, config.name, self.space, config.tune, self.space.point_of(config))
             self._search(study, builder, folder, executor, display)
             best = study.best()

@@ -18,7 +18,8 @@ from tuning.study import SweepStudy
 TABLE_SECONDS = 20.0
 """In a log at most one table in so many seconds; every trial that ends has a line of its own."""
 
-ROWS = 10
+ROWS, COLUMNS = 10, 6
+"""So many trials, and hyperparameters of each, have room in a log; all are in trials.csv."""
 
 
 class TrialTable:
@@ -50,13 +51,14 @@ class TrialTable:
         shown = running + ranked[:ROWS]
         dimensions = [dimension.name for dimension in self.study.space.dimensions]
         varying = [name for name in dimensions if len({t.params.get(name) for t in trials if t.params}) > 1]
-        table = Table(box=box.ASCII2, title=Text(self._headline()), title_justify="left")
+        more = f" ({len(varying) - COLUMNS} more columns: {self.folder.trials.name})" * (len(varying) > COLUMNS)
+        table = Table(box=box.ASCII2, title=Text(self._headline() + more), title_justify="left")
         names = short_names(self.study.space.dimensions)
-        for column in ("trial", "state", "val %", *(names[name] for name in varying)):
+        for column in ("trial", "state", "val %", *(names[name] for name in varying[:COLUMNS])):
             table.add_column(Text(column), overflow="fold")
         for trial in shown:
             value = val_accuracy_of(trial)
-            params = [_number(trial.params.get(name)) for name in varying]
+            params = [_number(trial.params.get(name)) for name in varying[:COLUMNS]]
             name = f"{trial.number}{' (defaults)' if trial.number == 0 else ''}"
             table.add_row(*map(Text, (name, STATES[trial.state], "" if value is None else f"{value:.2f}", *params)))
         self.display.show(table)

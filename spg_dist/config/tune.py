@@ -35,8 +35,8 @@ class TuneConfig:
     same name."""
 
     space: str = "gan"
-    """What is searched: `gan` (stage 2), `prompt` (stage 1), `joint` (both), or a YAML file of field: {low, high, log}
-    or {choices} (docs/tuning.md)."""
+    """What is searched: `gan` (stage 2), `quick` (stage 2, no trial dearer than the given configuration), `prompt`
+    (stage 1), `joint` (both), or a YAML file of field: {low, high, log} or {choices} (docs/tuning.md)."""
 
     algorithm: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
     """`tpe` = tree-structured Parzen estimator; `nsga2` = val accuracy against seconds of training; `random`; `grid` =

@@ -27,7 +27,7 @@ def test_the_gan_preset_leaves_stage_1_alone_and_the_prompt_preset_stage_2() -> 
         preset: {name.split(".")[0] for d in load_space(preset, Config()).dimensions for name in d.fields}
         for preset in preset_names()
     }
-    assert branches == {"gan": {"stage2"}, "prompt": {"stage1"}, "joint": {"stage1", "stage2"}}
+    assert branches == {"gan": {"stage2"}, "quick": {"stage2"}, "prompt": {"stage1"}, "joint": {"stage1", "stage2"}}
 
 
 def test_values_have_the_types_of_their_fields(tmp_path: Path) -> None:
@@ -99,5 +99,5 @@ def test_a_value_that_the_field_cannot_have_is_named_as_on_the_command_line(
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"did you mean 'joint'.*gan, joint, prompt"):
+    with pytest.raises(ValueError, match=r"did you mean 'joint'.*gan, joint, prompt, quick"):
         load_space("jiont", Config())
