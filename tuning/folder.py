@@ -12,11 +12,10 @@ from typing import Any
 
 import yaml
 from blake3 import blake3
-from filelock import FileLock, Timeout
 
 from spg_dist.config import Config, dump_config
 from spg_dist.encode.job import CachedViews
-from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.folder import RunFolder, only_job
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
 from spg_dist.training.files import write_text
@@ -103,29 +102,20 @@ def open_sweep(config: Config, space: Space, views: CachedViews) -> Iterator[Swe
         views: the features that they train on.
 
     Raises:
-        ValueError: another job is writing to it, or it holds a sweep with other settings.
-        OSError: the folder cannot be written.
+        ValueError: the folder cannot be made or written, another job is writing to it, or it holds a sweep with other
+            settings.
+        OSError: the disk is full.
     """
     folder = SweepFolder.of(config)
-    folder.root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.root / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ValueError(
-            f"another job is writing to {folder.root}: wait for it to end, or give this one another name=..."
-        ) from error
-    try:
-        settings = {
-            "config": yaml.safe_load(dump_config(config)),
-            "space": {dimension.name: str(dimension.domain) for dimension in space.dimensions},
-            "features": _digest([views.digests, [key.digest for key in views.keys]]),
-        }
+    settings = {
+        "config": yaml.safe_load(dump_config(config)),
+        "space": {dimension.name: str(dimension.domain) for dimension in space.dimensions},
+        "features": _digest([views.digests, [key.digest for key in views.keys]]),
+    }
+    with only_job(folder.root, place="tune.folder=/data/sweeps"):
         _check_settings(folder, settings)
         write_text(folder.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         yield folder
-    finally:
-        lock.release()
 
 
 def _digest(value: Any) -> str:

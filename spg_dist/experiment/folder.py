@@ -71,6 +71,36 @@ class RunFolder:
 
 
 @contextmanager
+def only_job(root: Path, place: str) -> Iterator[None]:
+    """A folder, made if it is not there, for one job at a time.
+
+    Arguments:
+        place: an example of the field that puts it elsewhere, "runs=/data/runs".
+
+    Raises:
+        ValueError: the folder cannot be made or written, or another job is writing to it.
+        OSError: the disk is full.
+    """
+    lock = FileLock(root / ".lock")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"the run's folder {root} cannot be made or written ({error.strerror}): "
+            f"give a place of your own, e.g. {place}"
+        ) from error
+    except Timeout as error:
+        raise ValueError(
+            f"another job is writing to {root}: wait for it to end, or give this one another name=..."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def open_run(config: Config) -> Iterator[RunFolder]:
     """The folder of a run, for one job at a time, with its configuration written into it.
 
@@ -80,26 +110,11 @@ def open_run(config: Config) -> Iterator[RunFolder]:
         OSError: the disk is full.
     """
     folder = RunFolder(resolve(config.runs) / config.name)
-    lock = FileLock(folder.root / ".lock")
-    try:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
-        raise ValueError(
-            f"the run's folder {folder.root} cannot be made or written ({error.strerror}): "
-            f"give a place of your own, e.g. runs=/data/runs"
-        ) from error
-    except Timeout as error:
-        raise ValueError(
-            f"another job is writing to {folder.root}: wait for it to end, or give this one another name=..."
-        ) from error
-    try:
+    with only_job(folder.root, place="runs=/data/runs"):
         _check_configuration(folder, config)
         if not config.tune.trials or not folder.config.exists():  # else it holds what the sweep chose
             write_text(folder.config, dump_config(config))
         yield folder
-    finally:
-        lock.release()
 
 
 def _check_configuration(folder: RunFolder, config: Config) -> None:
