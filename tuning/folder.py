@@ -26,6 +26,8 @@ from tuning.spaces import Space
 BASELINES = ("coop", "linear_probe", "cocoop", "dpl")
 FREE = ("execution", "test", "runs", *BASELINES, "tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
 
+SWEEPS_ELSEWHERE = "tune.folder=/data/sweeps"
+
 
 @dataclass(frozen=True)
 class TrialFolder(RunFolder):
@@ -112,7 +114,7 @@ def open_sweep(config: Config, space: Space, views: CachedViews) -> Iterator[Swe
         "space": {dimension.name: str(dimension.domain) for dimension in space.dimensions},
         "features": _digest([views.digests, [key.digest for key in views.keys]]),
     }
-    with only_job(folder.root, place="tune.folder=/data/sweeps"):
+    with only_job(folder.root, SWEEPS_ELSEWHERE):
         _check_settings(folder, settings)
         write_text(folder.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         yield folder

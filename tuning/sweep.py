@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from spg_dist.config import Config, dump_config
 from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.folder import only_job
 from spg_dist.experiment.runs import stage1_runs, stage2_runs
 from spg_dist.pipeline.executor import Executor
 from spg_dist.progress import Display
 from spg_dist.soft_prompt.initial import initial_prompt
 from spg_dist.training.files import write_text
 from tuning.final import adopt, final_test
-from tuning.folder import SweepFolder, open_sweep
+from tuning.folder import SWEEPS_ELSEWHERE, SweepFolder, open_sweep
 from tuning.outputs import without_sweep, write_best, write_trials
 from tuning.report import report_of, write_sweep_report
 from tuning.space_files import load_space
@@ -94,7 +95,8 @@ def plan_sweep(config: Config) -> Sweep:
             f"tune.space=gan, or leave out prompt_labels"
         )
     planned_points(space, tune, space.point_of(config))
-    return Sweep(space)
+    with only_job(SweepFolder.of(config).root, SWEEPS_ELSEWHERE):
+        return Sweep(space)
 
 
 def _check_prompts(builder: ExperimentBuilder, space: Space) -> None:
