@@ -21,7 +21,8 @@ MethodName = Literal["zero-shot", "zero-shot-ensemble", "linear-probe", "coop", 
 
 @dataclass
 class ExecutionConfig:
-    """Where and how the work runs. Only the number of threads can change a result, in the last bits."""
+    """Where and how the work runs. Only the number of threads can change a result, in the last bits; on an accelerator
+    also which runs are trained together."""
 
     backend: Literal["ray", "local"] = "ray"
     """`ray` = tasks and training workers on a Ray cluster; `local` = everything in this process, for a debugger."""
@@ -36,8 +37,13 @@ class ExecutionConfig:
     cpus_per_worker: int = 1
     """CPUs of one training worker, and its torch threads. Trained runs are bit-identical only for the same number."""
 
+    runs_together: int = 48
+    """Runs that one worker trains at once, as one program where they are alike; further ones follow. A generator of the
+    paper's size, with its moments and its best weights, takes about 100 MB of the worker's memory."""
+
     checkpoint_seconds: float = 15.0
-    """At least so many seconds between two checkpoints of one run; 0 = after every epoch."""
+    """At least so many seconds between two checkpoints of one run, more where runs trained together would spend over a
+    twentieth of their time on them; 0 = after every epoch."""
 
     max_failures: int = 3
     """How often training is restarted from its checkpoints after a worker died."""
@@ -47,6 +53,8 @@ class ExecutionConfig:
             raise ValueError(
                 "execution: workers, gpus_per_worker, checkpoint_seconds and max_failures must be zero or more"
             )
+        if self.runs_together < 1:
+            raise ValueError(f"execution.runs_together is {self.runs_together}, expected 1 or more")
         if self.cpus_per_worker < 1:
             raise ValueError(f"execution.cpus_per_worker is {self.cpus_per_worker}, expected 1 or more")
 

@@ -36,16 +36,19 @@ def generator_limits(network: Generator, norms: ClipNorms) -> list[float]:
     ]
 
 
-def clip_each(parameters: Sequence[Tensor], limits: Tensor) -> Tensor:
-    """Scale each gradient to at most its limit, in place; returns the norms before (one per parameter).
+def clip_each(gradients: Sequence[Tensor], limits_NR: Tensor) -> Tensor:
+    """Scale the gradient of each parameter and run to at most its limit, in place; returns the norms before (N, R).
 
     A gradient within its limit stays as it is; a larger one is scaled by min(1, limit / (norm + 1e-6)), as torch's
     clip_grad_norm_ does. torch would scale every gradient so: at a limit of 5e-8 that shrinks even one far below it
     twentyfold, which the published code avoids by asking for the norm first.
+
+    Arguments:
+        gradients: of N parameters, (R, *shape) each.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    assert len(gradients) == len(limits)
-    norms = torch.stack(torch._foreach_norm(gradients))
-    factors = torch.where(norms > limits, (limits / (norms + NORM_GUARD)).clamp(max=1.0), 1.0)
-    torch._foreach_mul_(gradients, list(factors.unbind()))
-    return norms
+    norms_NR = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])
+    assert norms_NR.shape == limits_NR.shape
+    factors_NR = torch.where(norms_NR > limits_NR, (limits_NR / (norms_NR + NORM_GUARD)).clamp(max=1.0), 1.0)
+    for gradient, factor_R in zip(gradients, factors_NR, strict=True):
+        gradient.mul_(factor_R.view(-1, *[1] * (gradient.ndim - 1)))
+    return norms_NR

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from spg_dist.training import ScheduleConfig
+from spg_dist.training import ScheduleConfig, ValidationConfig
 
 
 @dataclass
@@ -39,7 +39,7 @@ class ClipNorms:
 
 
 @dataclass
-class GanConfig:
+class GanConfig(ValidationConfig):
     """Conditional GAN over prompts (SPG section 3.3)."""
 
     latent_width: int = 100
@@ -76,6 +76,7 @@ class GanConfig:
     """Gradient clipping, each parameter tensor by its own norm."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("latent_width", "d_width", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")

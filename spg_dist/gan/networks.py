@@ -48,7 +48,7 @@ class Discriminator(nn.Module):
     """D(v, x): validity of prompt v for image feature x.
 
     Dropout is an argument: its masks come from the run's own random numbers, so a run is the same wherever and beside
-    whatever else it trains.
+    whatever else it trains. `width` is that of the layers that are dropped.
     """
 
     def __init__(self, feature_width: int, width: int, n_ctx: int, text_width: int, dropout: float) -> None:
@@ -76,9 +76,3 @@ class Discriminator(nn.Module):
             h_BU = h_BU * keep_2BU[1] / (1 - self.dropout)
         validity: Tensor = self.model[7:](h_BU)
         return validity
-
-    def draw_keep(self, batch: int, random: torch.Generator) -> Tensor | None:
-        """Masks for one pass, (2, B, U) bool; None without dropout."""
-        if self.dropout == 0:
-            return None
-        return torch.rand(2, batch, self.width, generator=random) >= self.dropout

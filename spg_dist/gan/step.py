@@ -1,112 +1,196 @@
-"""One adversarial step of stage 2 (SPG section 3.3, equations 4 and 5, with least-squares losses).
+"""One adversarial step of stage 2 (SPG section 3.3, equations 4 and 5, with least-squares losses), for many runs.
 
-Shape suffixes: B batch, D feature width, Z latent width, P context tokens, W text width, U hidden width.
+For each run, with label v and features x of the real batch, noise z and features x' of the fake one:
+
+    L_D = mean (D(v, x) - 1)² + mean D(G(z, x'), x')²        one AdamW step of D on its clipped gradient
+    L_G = mean (D(G(z, x'), x') - 1)²                        with the updated D; one AdamW step of G, clipped
+
+The losses are summed over runs, so that each run's gradient is that of its own losses. tests/spg_dist/gan/ holds the
+step against the same lines written plainly, one run and one tensor at a time.
+
+Shape suffixes: A runs of a step, R all runs, N parameters, B batch, D feature width, Z latent width, P context tokens,
+W text width, U hidden width.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from spg_dist.gan.clipping import clip_each, discriminator_limits, generator_limits
 from spg_dist.gan.config import GanConfig
 from spg_dist.gan.networks import Discriminator, Generator
+from spg_dist.gan.stacked import MOMENTS, StackedNetwork
+from spg_dist.training.optimizers import under
+
+ADAM_EPS = 1e-8
 
 
 @dataclass(frozen=True)
 class StepInputs:
-    """All that is random in a step, drawn outside it.
+    """All that is random in a step of the first A runs, drawn outside it.
 
     Arguments:
-        label_BPW: prompt label of each real image's domain.
-        real_BD: real batch of features.
-        fake_BD: another batch of features, which the generator makes prompts for.
-        z_BZ: noise of the one generator pass.
-        keep_32BU: dropout masks of the three discriminator passes (real, fake, fake again after D's update); None = no
-            dropout.
+        label_ABPW: prompt label of each real image's domain.
+        real_ABD: real batch of features.
+        fake_ABD: another batch of features, which the generator makes prompts for.
+        z_ABZ: noise of the one generator pass.
+        dropout_2A3BU: what the units behind the two dropout layers are multiplied by, 0 or 1 / (1 - p), in the three
+            discriminator passes (real, fake, fake again after D's update), one behind the other; None = no dropout.
     """
 
-    label_BPW: Tensor
-    real_BD: Tensor
-    fake_BD: Tensor
-    z_BZ: Tensor
-    keep_32BU: tuple[Tensor | None, Tensor | None, Tensor | None]
+    label_ABPW: Tensor
+    real_ABD: Tensor
+    fake_ABD: Tensor
+    z_ABZ: Tensor
+    dropout_2A3BU: Tensor | None
 
 
 @dataclass(frozen=True)
 class StepLosses:
-    """Scalar losses and gradient norms of one step.
+    """Losses and gradient norms of one step.
 
     Arguments:
-        d_loss: d_real + d_fake, before D's update.
-        g_loss: after D's and before G's update.
-        norms: norm of each parameter's gradient before clipping, D's parameters then G's.
+        d_loss_A: L_D before D's update.
+        g_loss_A: L_G after D's and before G's update.
+        norms_NA: norm of each parameter's gradient before clipping, D's parameters then G's.
     """
 
-    d_loss: Tensor
-    g_loss: Tensor
-    norms: Tensor
+    d_loss_A: Tensor
+    g_loss_A: Tensor
+    norms_NA: Tensor
 
 
 class AdversarialStep:
-    """Both networks, their optimizers and limits. Calling it makes one step.
+    """Both networks of R runs, their optimizers and limits. Calling it makes one step of the first runs.
 
     Arguments:
-        clip: False trains without gradient clipping.
+        generators, discriminators: the first networks, one of each run, all of the same sizes.
+        configs: of each run; learning rates, limits, betas and weight decay may differ.
+        clips: False trains the run without gradient clipping.
     """
 
     def __init__(
-        self, generator: Generator, discriminator: Discriminator, config: GanConfig, clip: bool = True
+        self,
+        generators: Sequence[Generator],
+        discriminators: Sequence[Discriminator],
+        configs: Sequence[GanConfig],
+        clips: Sequence[bool],
     ) -> None:
-        self.generator, self.discriminator = generator, discriminator
-        self.g_parameters, self.d_parameters = list(generator.parameters()), list(discriminator.parameters())
-        self.g_optimizer, self.d_optimizer = (
-            torch.optim.AdamW(
-                parameters,
-                lr=config.learning_rate,
-                betas=config.betas,
-                weight_decay=config.weight_decay,
+        self.generator, self.discriminator = StackedNetwork(generators), StackedNetwork(discriminators)
+        self.configs, self.steps = list(configs), [0] * len(configs)
+        limits = [self._limits(generators[0], discriminators[0], *run) for run in zip(configs, clips, strict=True)]
+        like = self.generator.parameters[0]
+        self.g_limits_NR, self.d_limits_NR = (
+            torch.tensor(of_runs, dtype=like.dtype, device=like.device).T for of_runs in zip(*limits, strict=True)
+        )
+
+    @staticmethod
+    def _limits(
+        generator: Generator, discriminator: Discriminator, config: GanConfig, clip: bool
+    ) -> tuple[list[float], list[float]]:
+        """G's and D's, of one run."""
+        norms = config.clip_norms
+        limits = generator_limits(generator, norms), discriminator_limits(discriminator, norms)
+        return limits if clip else ([math.inf] * len(limits[0]), [math.inf] * len(limits[1]))
+
+    def __call__(self, inputs: StepInputs, rates: Sequence[float]) -> StepLosses:
+        """One step of D, then one of G, of the first A runs.
+
+        Arguments:
+            rates: learning rate of each of these runs.
+        """
+        A, B, _ = inputs.real_ABD.shape
+        dropout = inputs.dropout_2A3BU
+        first, again = ((), ()) if dropout is None else (dropout[:, :, : 2 * B], dropout[:, :, 2 * B :])
+        g, d = self.generator.of_first(A), self.discriminator.of_first(A)
+        prompt_ABV = self.generator(g, torch.cat([inputs.z_ABZ, inputs.fake_ABD], dim=-1))
+        real = torch.cat([inputs.label_ABPW.flatten(2), inputs.real_ABD], dim=-1)
+        fake = torch.cat([prompt_ABV.detach(), inputs.fake_ABD], dim=-1)
+        valid_A2B = self.discriminator(d, torch.cat([real, fake], dim=1), first)[..., 0]
+        d_loss_A = (valid_A2B[:, :B] - 1).square().mean(dim=1) + valid_A2B[:, B:].square().mean(dim=1)
+        d_norms_NA = self._update(self.discriminator, d_loss_A, d, self.d_limits_NR[:, :A], rates)
+
+        fixed = self.discriminator.of_first(A, learn=False)
+        valid_AB = self.discriminator(fixed, torch.cat([prompt_ABV, inputs.fake_ABD], dim=-1), again)[..., 0]
+        g_loss_A = (valid_AB - 1).square().mean(dim=1)
+        g_norms_NA = self._update(self.generator, g_loss_A, g, self.g_limits_NR[:, :A], rates)
+        self.steps[:A] = [steps + 1 for steps in self.steps[:A]]
+        return StepLosses(d_loss_A.detach(), g_loss_A.detach(), torch.cat([d_norms_NA, g_norms_NA]))
+
+    def _update(
+        self,
+        network: StackedNetwork,
+        loss_A: Tensor,
+        parameters: list[Tensor],
+        limits_NA: Tensor,
+        rates: Sequence[float],
+    ) -> Tensor:
+        """Clip the gradient of each run's loss, and step; returns the norms."""
+        gradients = list(torch.autograd.grad(loss_A.sum(), parameters))
+        norms_NA = clip_each(gradients, limits_NA)
+        self._adamw(network, parameters, gradients, rates)
+        return norms_NA
+
+    @torch.no_grad()
+    def _adamw(
+        self, network: StackedNetwork, parameters: list[Tensor], gradients: list[Tensor], rates: Sequence[float]
+    ) -> None:
+        """One step; neighbouring runs that differ in nothing AdamW looks at are one tensor for it."""
+        configs = zip(rates, self.configs, self.steps, strict=False)
+        settings = [(rate, *config.betas, config.weight_decay, steps) for rate, config, steps in configs]
+        start = 0
+        for (rate, beta1, beta2, decay, steps), members in groupby(settings):
+            span = slice(start, start := start + len(list(members)))
+            some = [network.of_runs(tensors, span) for tensors in (parameters, gradients)]
+            averages = [network.of_runs(network.moments[kind], span) for kind in MOMENTS]
+            counts = torch.full((len(some[0]),), float(steps), device=parameters[0].device)
+            adamw(
+                some[0],
+                some[1],
+                averages[0],
+                averages[1],
+                max_exp_avg_sqs=[],
+                state_steps=list(counts.unbind()),
                 fused=True,
+                amsgrad=False,
+                maximize=False,
+                lr=rate,
+                beta1=beta1,
+                beta2=beta2,
+                weight_decay=decay,
+                eps=ADAM_EPS,
             )
-            for parameters in (self.g_parameters, self.d_parameters)
-        )
-        like = self.g_parameters[0]
-        no_limit = float("inf")
-        self.g_limits, self.d_limits = (
-            torch.tensor(limits if clip else [no_limit] * len(limits), dtype=like.dtype, device=like.device)
-            for limits in (
-                generator_limits(generator, config.clip_norms),
-                discriminator_limits(discriminator, config.clip_norms),
-            )
-        )
 
-    def set_learning_rate(self, rate: float) -> None:
-        for optimizer in (self.g_optimizer, self.d_optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+    def generator_state(self, run: int) -> dict[str, Tensor]:
+        """A run's generator by the plain network's names."""
+        return self.generator.state(run, self.steps[run])
 
-    def __call__(self, inputs: StepInputs) -> StepLosses:
-        """Update D on (label, x) against 1 and (G(z, x'), x') against 0, then G through the updated D against 1."""
-        keep_real, keep_fake, keep_again = inputs.keep_32BU
-        self.generator.train()
-        real_B1 = self.discriminator(inputs.label_BPW, inputs.real_BD, keep_real)
-        prompt_BPW = self.generator(inputs.z_BZ, inputs.fake_BD)
-        fake_B1 = self.discriminator(prompt_BPW.detach(), inputs.fake_BD, keep_fake)
-        d_loss = (real_B1 - 1).square().mean() + fake_B1.square().mean()
-        self.d_optimizer.zero_grad()
-        d_loss.backward()
-        d_norms = clip_each(self.d_parameters, self.d_limits)
-        self.d_optimizer.step()
+    def state(self, run: int) -> dict[str, Tensor]:
+        """Both networks and their moments."""
+        steps = self.steps[run]
+        state: dict[str, Tensor] = {}
+        for prefix, network in (("g", self.generator), ("d", self.discriminator)):
+            state |= {f"{prefix}/{name}": tensor for name, tensor in network.state(run, steps).items()}
+            state |= {f"{prefix}-moments/{name}": tensor for name, tensor in network.moments_state(run, steps).items()}
+        return state
 
-        for parameter in self.d_parameters:
-            parameter.requires_grad_(False)
-        g_loss = (self.discriminator(prompt_BPW, inputs.fake_BD, keep_again) - 1).square().mean()
-        self.g_optimizer.zero_grad()
-        g_loss.backward()
-        for parameter in self.d_parameters:
-            parameter.requires_grad_(True)
-        g_norms = clip_each(self.g_parameters, self.g_limits)
-        self.g_optimizer.step()
-        return StepLosses(d_loss.detach(), g_loss.detach(), torch.cat([d_norms, g_norms]))
+    def load_state(self, run: int, state: dict[str, Tensor]) -> None:
+        """Go on from a former `state`."""
+        for prefix, network in (("g", self.generator), ("d", self.discriminator)):
+            moments = under(f"{prefix}-moments/", state)
+            network.load(run, under(f"{prefix}/", state), moments)
+            self.steps[run] = int(moments["0/step"]) if moments else 0
+
+    def keep(self, runs: Sequence[int]) -> None:
+        """Let go of all other runs; those that stay are numbered anew."""
+        self.generator.keep(runs)
+        self.discriminator.keep(runs)
+        self.g_limits_NR, self.d_limits_NR = self.g_limits_NR[:, list(runs)], self.d_limits_NR[:, list(runs)]
+        self.configs, self.steps = [self.configs[r] for r in runs], [self.steps[r] for r in runs]

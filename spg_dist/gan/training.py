@@ -1,27 +1,37 @@
-"""Train the prompt generator on the source domains (stage 2).
+"""Train the prompt generators of many runs on their source domains (stage 2), as one program.
 
-Shape suffixes: B batch, D feature width, Z latent width, K domains, P context tokens, W text width.
+Shape suffixes: S steps, A runs of a step, R runs, B batch, D feature width, K domains, P context tokens, W text
+width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.evaluation.accuracy import accuracy_of_prompts
 from spg_dist.features import FeatureTable
 from spg_dist.gan.config import GanConfig
+from spg_dist.gan.draws import EpochNoise, epoch_rows
 from spg_dist.gan.networks import Discriminator, Generator, init_linear
 from spg_dist.gan.step import AdversarialStep, StepInputs
 from spg_dist.training import Metrics, learning_rates
-from spg_dist.training.batches import random_batch, shuffled_batches
-from spg_dist.training.optimizers import load_optimizer_state, optimizer_state, under
-from spg_dist.training.seeds import numpy_random, torch_random
+from spg_dist.training.batches import steps_of
+from spg_dist.training.epoch_rows import EpochRows
+from spg_dist.training.seeds import torch_random
+from spg_dist.training.stacked import Places
 
 
-class GeneratorTraining:
+@dataclass(frozen=True)
+class GeneratorRun:
     """Stage 2 for one target and seed.
 
     Arguments:
@@ -33,87 +43,131 @@ class GeneratorTraining:
         ValueError: less than two training images.
     """
 
-    def __init__(
-        self,
-        config: GanConfig,
-        table: FeatureTable,
-        train_rows: np.ndarray,
-        val_rows: np.ndarray,
-        labels_KPW: Tensor,
-        encoder: PromptEncoder,
-        seed: int,
-        clip: bool = True,
-    ) -> None:
-        if len(train_rows) < 2:
+    config: GanConfig
+    table: FeatureTable
+    train_rows: np.ndarray
+    val_rows: np.ndarray
+    labels_KPW: Tensor
+    encoder: PromptEncoder
+    seed: int
+    clip: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.train_rows) < 2:
             raise ValueError(
-                f"{len(train_rows)} training image in the source domains of {table.manifest.root}: "
+                f"{len(self.train_rows)} training image in the source domains of {self.table.manifest.root}: "
                 f"the generator's BatchNorm needs at least two"
             )
-        self.config, self.table, self.encoder, self.seed = config, table, encoder, seed
-        self.train_rows, self.val_rows = train_rows, val_rows
-        self.epochs = config.epochs
-        self.labels_KPW = labels_KPW.to(table.device)
-        _, n_ctx, text_width = labels_KPW.shape
-        width = table.features(train_rows[:1]).shape[1]
-        self.generator = build_generator(config, width, n_ctx, text_width)
-        self.discriminator = Discriminator(width, config.d_width, n_ctx, text_width, config.dropout)
-        init_linear(self.generator, torch_random(seed, "generator"))
-        init_linear(self.discriminator, torch_random(seed, "discriminator"))
-        self.generator.to(table.device)
-        self.discriminator.to(table.device)
-        self.rates = learning_rates(config.learning_rate, config.epochs, config.schedule)
-        self.step = AdversarialStep(self.generator, self.discriminator, config, clip)
+
+    @property
+    def batch(self) -> int:
+        return min(self.config.batch_size, len(self.train_rows))
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return steps_of(len(self.train_rows), self.config.batch_size)
+
+    @property
+    def alike(self) -> tuple[Any, ...]:
+        """What runs of one program have in common; all else may differ."""
+        config = self.config
+        sizes = config.latent_width, tuple(config.g_widths), config.d_width, self.batch, self.labels_KPW.shape
+        return (*sizes, id(self.table))
+
+
+class GeneratorTraining:
+    """Stage 2 of runs that are `alike`; see `RunGroup`."""
+
+    def __init__(self, runs: Sequence[GeneratorRun]) -> None:
+        assert len({run.alike for run in runs}) == 1
+        self.runs = runs
+        self.table, self.device = runs[0].table, runs[0].table.device
+        self.places = Places([run.steps for run in runs])
+        ordered = [runs[number] for number in self.places.numbers]
+        generators, discriminators = zip(*map(self._first_networks, ordered), strict=True)
+        self._plain = generators[0].eval()
+        self.step = AdversarialStep(
+            generators, discriminators, [run.config for run in ordered], [run.clip for run in ordered]
+        )
+        self.rates = [learning_rates(r.config.learning_rate, r.config.epochs, r.config.schedule) for r in runs]
         # one draw for all epochs: epochs are compared on the same noise
-        self.val_z = torch.randn(len(val_rows), config.latent_width, generator=torch_random(seed, "val noise")).to(
-            table.device
-        )
+        self.val_z = [
+            torch.randn(len(r.val_rows), r.config.latent_width, generator=torch_random(r.seed, "val noise"))
+            for r in runs
+        ]
 
-    def train_epoch(self, epoch: int) -> Metrics:
-        self.step.set_learning_rate(self.rates[epoch])
-        random, noise = numpy_random(self.seed, "gan", epoch), torch_random(self.seed, "gan noise", epoch)
-        losses = []
-        for rows in shuffled_batches(self.train_rows, self.config.batch_size, random):
-            fake_rows = random_batch(self.train_rows, len(rows), random)
-            done = self.step(self._inputs(rows, fake_rows, epoch, noise))
-            losses.append(torch.stack([done.g_loss, done.d_loss]))
-        g_loss, d_loss = torch.stack(losses).mean(dim=0).tolist()
-        return {"g_loss": g_loss, "d_loss": d_loss, "learning_rate": self.rates[epoch]}
+    def _first_networks(self, run: GeneratorRun) -> tuple[Generator, Discriminator]:
+        config, (_, n_ctx, text_width) = run.config, run.labels_KPW.shape
+        width = self.table.features(run.train_rows[:1]).shape[1]
+        generator = build_generator(config, width, n_ctx, text_width)
+        discriminator = Discriminator(width, config.d_width, n_ctx, text_width, config.dropout)
+        init_linear(generator, torch_random(run.seed, "generator"))
+        init_linear(discriminator, torch_random(run.seed, "discriminator"))
+        return generator.to(self.device), discriminator.to(self.device)
 
-    def _inputs(self, rows: np.ndarray, fake_rows: np.ndarray, epoch: int, noise: torch.Generator) -> StepInputs:
-        device, B = self.table.device, len(rows)
-        keeps = [self.discriminator.draw_keep(B, noise) for _ in range(3)]
-        z_BZ = torch.randn(B, self.config.latent_width, generator=noise)
-        domain_B = self.table.domain_N[torch.from_numpy(rows).to(device)]
-        real, fake, again = (keep if keep is None else keep.to(device) for keep in keeps)
-        return StepInputs(
-            label_BPW=self.labels_KPW[domain_B],
-            real_BD=self.table.training_features(rows, epoch),
-            fake_BD=self.table.training_features(fake_rows, epoch),
-            z_BZ=z_BZ.to(device),
-            keep_32BU=(real, fake, again),
-        )
+    def train_epoch(self, epochs: Mapping[int, int]) -> dict[int, Metrics]:
+        staying = self.places.keep(epochs)
+        if len(staying) < len(self.step.configs):
+            self.step.keep(staying)
+        numbers = self.places.numbers
+        runs, own_epochs = [self.runs[n] for n in numbers], [epochs[n] for n in numbers]
+        rates = [self.rates[n][epochs[n]] for n in numbers]
+        losses_RS2 = self._train(runs, own_epochs, rates).cpu().tolist()
+        metrics = {}
+        for n, run, losses_S2, rate in zip(numbers, runs, losses_RS2, rates, strict=True):
+            g_loss, d_loss = map(fmean, zip(*losses_S2[: run.steps], strict=True))
+            metrics[n] = {"g_loss": g_loss, "d_loss": d_loss, "learning_rate": rate}
+        return metrics
+
+    def _train(self, runs: Sequence[GeneratorRun], epochs: Sequence[int], rates: Sequence[float]) -> Tensor:
+        """All steps of an epoch for runs in their places; returns g_loss and d_loss of each run and step (R, S, 2)."""
+        batches = EpochBatches(self.table, runs, epochs)
+        settings = [(run.config, run.seed, epoch) for run, epoch in zip(runs, epochs, strict=True)]
+        noise = EpochNoise(settings, runs[0].batch, self.device)
+        losses_RS2 = torch.zeros(len(runs), runs[0].steps, 2, device=self.device)
+        for step in range(runs[0].steps):
+            A = self.places.busy(step)
+            done = self.step(StepInputs(*batches.step(step, A), *noise.step(step, A)), rates[:A])
+            losses_RS2[:A, step] = torch.stack([done.g_loss_A, done.d_loss_A], dim=1)
+        return losses_RS2
 
     @torch.no_grad()
-    def val_accuracy(self) -> float:
-        self.generator.eval()
-        prompts = self.generator(self.val_z, self.table.features(self.val_rows))
-        return accuracy_of_prompts(prompts, self.encoder, self.table, self.val_rows)
+    def val_accuracy(self, run: int) -> float:
+        given, z_BZ = self.runs[run], self.val_z[run].to(self.device)
+        x_BD = self.table.features(given.val_rows)
+        prompts: Tensor = functional_call(self._plain, self.weights(run), (z_BZ, x_BD))
+        return accuracy_of_prompts(prompts, given.encoder, self.table, given.val_rows)
 
-    def weights(self) -> dict[str, Tensor]:
-        return dict(self.generator.state_dict())
+    def weights(self, run: int) -> dict[str, Tensor]:
+        return self.step.generator_state(self.places.of(run))
 
-    def state(self) -> dict[str, Tensor]:
-        state = {f"g/{name}": tensor for name, tensor in self.generator.state_dict().items()}
-        state |= {f"d/{name}": tensor for name, tensor in self.discriminator.state_dict().items()}
-        for network, optimizer in (("g", self.step.g_optimizer), ("d", self.step.d_optimizer)):
-            state |= {f"{network}-moments/{name}": tensor for name, tensor in optimizer_state(optimizer).items()}
-        return state
+    def state(self, run: int) -> dict[str, Tensor]:
+        return self.step.state(self.places.of(run))
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        networks = (("g", self.generator, self.step.g_optimizer), ("d", self.discriminator, self.step.d_optimizer))
-        for prefix, network, optimizer in networks:
-            network.load_state_dict(under(f"{prefix}/", state))
-            load_optimizer_state(optimizer, under(f"{prefix}-moments/", state))
+    def load_state(self, run: int, state: dict[str, Tensor]) -> None:
+        self.step.load_state(self.places.of(run), state)
+
+
+class EpochBatches:
+    """Features and prompt labels of the steps of an epoch, for runs in their places."""
+
+    def __init__(self, table: FeatureTable, runs: Sequence[GeneratorRun], epochs: Sequence[int]) -> None:
+        self.rows = EpochRows(table, [run.train_rows for run in runs], epochs)
+        drawn = [
+            epoch_rows(run.train_rows, run.batch, run.seed, epoch) for run, epoch in zip(runs, epochs, strict=True)
+        ]
+        self.real_SRB, real_rows_SRB = self.rows.place([rows_S2B[:, 0] for rows_S2B in drawn])
+        self.fake_SRB, _ = self.rows.place([rows_S2B[:, 1] for rows_S2B in drawn])
+        self.domain_SRB = table.domain_N[real_rows_SRB]
+        self.label_RKPW = torch.stack([run.labels_KPW for run in runs]).to(table.device)
+        self.run_R1 = torch.arange(len(runs), device=table.device)[:, None]
+
+    def step(self, step: int, runs: int) -> tuple[Tensor, Tensor, Tensor]:
+        """label_ABPW, real_ABD, fake_ABD of the first runs (see `StepInputs`)."""
+        label_ABPW = self.label_RKPW[self.run_R1[:runs], self.domain_SRB[step, :runs]]
+        real, fake = self.real_SRB[step, :runs], self.fake_SRB[step, :runs]
+        return label_ABPW, self.rows.features(real), self.rows.features(fake)
 
 
 def build_generator(config: GanConfig, feature_width: int, n_ctx: int, text_width: int) -> Generator:

@@ -20,7 +20,8 @@ def classifier_training(
     table = experiment.table
     train = table.rows(experiment.sources(spec.where), {"train"})
     val = experiment.selection_rows(spec.where, keep_left_out=True)
-    training = ClassifierTraining(config, table, train, val, classifier, spec.seed, spec.method)
+    judged = config.chosen(val, spec.seed)
+    training = ClassifierTraining(config, table, train, judged, classifier, spec.seed, spec.method)
     rows = np.concatenate([train, val])
     return training, experiment.identity(spec.method, spec.where, spec.seed, config, rows)
 

@@ -9,15 +9,15 @@ from torch import Tensor
 from spg_dist.evaluation.accuracy import predict_from_text
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.prompt_label import soft_prompt_training
-from spg_dist.soft_prompt.training import SoftPromptTraining
+from spg_dist.methods.prompt_label import soft_prompt_run
+from spg_dist.soft_prompt.training import SoftPromptRun
 from spg_dist.training import read_trained
 
 
-def coop_training(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptTraining, str]:
+def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, str]:
     """The pooled prompt of one run."""
     val = experiment.selection_rows(spec.where, keep_left_out=True)
-    return soft_prompt_training(experiment, experiment.config.coop, experiment.sources(spec.where), val, "coop", spec)
+    return soft_prompt_run(experiment, experiment.config.coop, experiment.sources(spec.where), val, "coop", spec)
 
 
 @torch.no_grad()

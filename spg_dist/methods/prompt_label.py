@@ -15,36 +15,40 @@ from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
-from spg_dist.soft_prompt.training import SoftPromptTraining
+from spg_dist.soft_prompt.training import SoftPromptRun
 from spg_dist.training import read_trained
 
+TOKENS_AT_ONCE = 4096  # through the text tower for one gradient: about 400 KB each of activations in ViT-B's tower
 
-def soft_prompt_training(
+
+def soft_prompt_run(
     experiment: Experiment, config: SoftPromptConfig, domains: set[int], val: np.ndarray, kind: str, spec: RunSpec
-) -> tuple[SoftPromptTraining, str]:
+) -> tuple[SoftPromptRun, str]:
     """A soft prompt on some domains' train split, selected on the rows `val`; with its identity."""
     assert spec.seed is not None
     table = experiment.table
     train = table.rows(domains, {"train"})
+    encoder = experiment.encoder(config.n_ctx)
     first = initial_prompt(experiment.tower, experiment.clip.tokenizer, config.initial_text, config.n_ctx, spec.seed)
-    training = SoftPromptTraining(
+    run = SoftPromptRun(
         config=config,
         table=table,
         train_rows=train,
-        val_rows=val,
-        encoder=experiment.encoder(config.n_ctx),
+        val_rows=config.chosen(val, spec.seed),
+        encoder=encoder,
         initial_PW=first,
         logit_scale=experiment.clip.logit_scale,
         seed=spec.seed,
+        prompts_at_once=max(1, TOKENS_AT_ONCE // (config.n_ctx + sum(encoder.classes.suffix_lengths))),
     )
-    return training, experiment.identity(kind, spec.where, spec.seed, config, np.concatenate([train, val]))
+    return run, experiment.identity(kind, spec.where, spec.seed, config, np.concatenate([train, val]))
 
 
-def prompt_label_training(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptTraining, str]:
+def prompt_label_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, str]:
     """The prompt label of one domain."""
     domain = {experiment.manifest.domain_index(spec.where)}
     val = experiment.table.rows(domain, {"val"})
-    return soft_prompt_training(experiment, experiment.config.stage1, domain, val, PROMPT_LABEL, spec)
+    return soft_prompt_run(experiment, experiment.config.stage1, domain, val, PROMPT_LABEL, spec)
 
 
 def source_labels(experiment: Experiment, where: str, seed: int) -> tuple[Tensor, list[str]]:

@@ -14,13 +14,13 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.gan.config import GanConfig
 from spg_dist.gan.networks import Generator
-from spg_dist.gan.training import GeneratorTraining, build_generator
+from spg_dist.gan.training import GeneratorRun, build_generator
 from spg_dist.methods.prompt_label import source_labels
 from spg_dist.training import read_trained
 from spg_dist.training.seeds import torch_random
 
 
-def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorTraining, str]:
+def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, str]:
     """Stage 2 for one target."""
     assert spec.seed is not None
     config, table = experiment.config.stage2, experiment.table
@@ -28,11 +28,11 @@ def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[Generator
     train = table.rows(sources, {"train"}, keep_left_out=False)
     val = experiment.selection_rows(spec.where, keep_left_out=False)
     labels_KPW, identities = source_labels(experiment, spec.where, spec.seed)
-    training = GeneratorTraining(
+    run = GeneratorRun(
         config=config,
         table=table,
         train_rows=train,
-        val_rows=val,
+        val_rows=config.chosen(val, spec.seed),
         labels_KPW=labels_KPW,
         encoder=experiment.encoder(labels_KPW.shape[1]),
         seed=spec.seed,
@@ -40,7 +40,7 @@ def generator_training(experiment: Experiment, spec: RunSpec) -> tuple[Generator
         clip=spec.protocol != "multi-source" or spec.where not in config.clip_norms.off_for_targets,
     )
     rows = np.concatenate([train, val])
-    return training, experiment.identity("spg", spec.where, spec.seed, config, rows, labels=identities)
+    return run, experiment.identity("spg", spec.where, spec.seed, config, rows, labels=identities)
 
 
 def load_generator(experiment: Experiment, spec: RunSpec) -> Generator:

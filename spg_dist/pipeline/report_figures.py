@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from spg_dist.methods.spg import generate_prompts, load_generator
 from spg_dist.pipeline.report_facts import shown_method
 from spg_dist.pipeline.testing import TestedRun, read_predictions
 from spg_dist.report import Curve, Projection, Sample
-from spg_dist.training import read_trained
+from spg_dist.training import Metrics, read_trained
 from spg_dist.training.seeds import numpy_random
 
 SAMPLES_PER_DOMAIN = 6  # one row of the report at desktop width
@@ -29,12 +30,21 @@ def curves_of_run(experiment: Experiment) -> list[Curve]:
     curves = []
     for spec in stage1_runs(config, manifest) + stage2_runs(config, manifest):
         history = read_trained(experiment.folder.artifact(spec)).history
-        series = {name: [epoch[name] for epoch in history] for name in history[0] if name != "learning_rate"}
+        series = _series(history)
         shown = names.get(spec.method) or shown_method(config, spec.method)
         leaves_out = config.protocol == "multi-source" and spec.method != PROMPT_LABEL
         run_means = "Target left out" if leaves_out else "Trained on"
         curves.append(Curve(shown, spec.where, spec.seed or 0, series, run_means))
     return curves
+
+
+def _series(history: list[Metrics]) -> dict[str, list[float]]:
+    """Values by epoch; where an epoch was not judged (`val_every`), the last accuracy stands."""
+    series: dict[str, list[float]] = {}
+    for name in dict.fromkeys(name for epoch in history for name in epoch if name != "learning_rate"):
+        latest = math.nan
+        series[name] = [latest := epoch.get(name, latest) for epoch in history]
+    return series
 
 
 def projections_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Projection]:

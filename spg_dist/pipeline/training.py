@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
-from spg_dist.methods.registry import TRAINED
+from spg_dist.methods.registry import TRAINED, TrainedMethod
 from spg_dist.training import (
     Metrics,
-    OneByOne,
-    RunGroup,
     RunPlan,
     TrainedRun,
     TrainingDiverged,
@@ -33,6 +31,16 @@ class RunsFailed(ValueError):
     """Runs that ended with an error of their own; the message has each one's."""
 
 
+@dataclass(frozen=True)
+class _PlannedRun:
+    """A run that is still to be trained, and from what."""
+
+    spec: RunSpec
+    method: TrainedMethod
+    run: Any
+    plan: RunPlan
+
+
 def train_runs(
     experiment: Experiment,
     specs: Sequence[RunSpec],
@@ -41,6 +49,9 @@ def train_runs(
     resumed: Resumed = lambda spec, epochs: None,
 ) -> dict[RunSpec, TrainedRun]:
     """Train runs together, in lockstep by epoch; each goes on from its checkpoint, or is found finished.
+
+    Runs of one method that fit together are one program. At most `execution.runs_together` runs are under way at a
+    time; the others follow.
 
     Arguments:
         report: called after every epoch of every run with its number (from 0) and metrics, first with those that were
@@ -53,50 +64,63 @@ def train_runs(
         the runs that are finished.
     """
     done: dict[RunSpec, TrainedRun] = {}
-    waiting: list[tuple[RunSpec, Any, RunPlan]] = []
+    waiting: list[_PlannedRun] = []
     for spec in specs:
         try:
-            trainable, plan = _plan(experiment, spec, report, failed, resumed)
-            finished = finished_run(plan)
+            planned = _plan(experiment, spec, report, failed, resumed)
+            finished = finished_run(planned.plan)
         except (ValueError, OSError) as error:
             failed(spec, error)
             continue
         if finished is None:
-            waiting.append((spec, trainable, plan))
+            waiting.append(planned)
         else:
-            replay(finished, plan.report)
+            replay(finished, planned.plan.report)
             done[spec] = finished
-    groups: list[tuple[RunGroup, list[RunPlan]]] = []
-    for _, members in groupby(waiting, key=lambda member: member[0].method):
-        runs = list(members)
-        groups.append((OneByOne([run for _, run, _ in runs]), [plan for _, _, plan in runs]))
-    trained = train(groups, experiment.config.execution.checkpoint_seconds)
-    return done | {spec: run for (spec, _, _), run in zip(waiting, trained, strict=True) if run is not None}
+    execution = experiment.config.execution
+    for start in range(0, len(waiting), execution.runs_together):
+        done |= _train_together(waiting[start : start + execution.runs_together], execution.checkpoint_seconds)
+    return done
 
 
-def _plan(
-    experiment: Experiment, spec: RunSpec, report: Report, failed: Failed, resumed: Resumed
-) -> tuple[Any, RunPlan]:
+def _train_together(planned: Sequence[_PlannedRun], checkpoint_seconds: float) -> dict[RunSpec, TrainedRun]:
+    """The runs that ended well."""
+    groups: dict[Any, list[_PlannedRun]] = {}
+    for one in planned:
+        groups.setdefault((one.spec.method, one.method.alike(one.run)), []).append(one)
+    members = list(groups.values())
+    trained = train(
+        [(group[0].method.group([one.run for one in group]), [one.plan for one in group]) for group in members],
+        checkpoint_seconds,
+    )
+    specs = [one.spec for group in members for one in group]
+    return {spec: run for spec, run in zip(specs, trained, strict=True) if run is not None}
+
+
+def _plan(experiment: Experiment, spec: RunSpec, report: Report, failed: Failed, resumed: Resumed) -> _PlannedRun:
     method = TRAINED[spec.method]
-    trainable, identity = method.training(experiment, spec)
+    run, identity = method.run(experiment, spec)
     config, folder = experiment.config, experiment.folder
+    settings = getattr(config, method.section)
 
     def failed_by_name(error: ValueError | OSError) -> None:
         if isinstance(error, TrainingDiverged):
             error = TrainingDiverged(f"{spec.name}: {error}, e.g. {method.section}.learning_rate=1e-4")
         failed(spec, error)
 
-    return trainable, RunPlan(
+    plan = RunPlan(
         identity=identity,
         artifact=folder.artifact(spec),
         checkpoint=folder.checkpoint(spec),
-        epochs=int(getattr(config, method.section).epochs),
+        epochs=settings.epochs,
         report=partial(report, spec),
         failed=failed_by_name,
         resumed=partial(resumed, spec),
         # a prompt label is always its own domain's best: the selection rule is about what is tested
         keep="last" if config.selection == "last" and spec.method != PROMPT_LABEL else "best",
+        val_every=settings.val_every,
     )
+    return _PlannedRun(spec, method, run, plan)
 
 
 def unfinished(experiment: Experiment, specs: list[RunSpec]) -> list[RunSpec]:
@@ -108,7 +132,7 @@ def _is_finished(experiment: Experiment, spec: RunSpec) -> bool:
     artifact = experiment.folder.artifact(spec)
     if not artifact.exists():
         return False
-    _, identity = TRAINED[spec.method].training(experiment, spec)
+    _, identity = TRAINED[spec.method].run(experiment, spec)
     return read_trained(artifact).identity == identity
 
 

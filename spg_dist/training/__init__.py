@@ -14,6 +14,7 @@ from spg_dist.training.loop import (
 from spg_dist.training.one_by_one import OneByOne, Trainable
 from spg_dist.training.schedule import ScheduleConfig, learning_rates
 from spg_dist.training.sgd import SgdConfig
+from spg_dist.training.validation import ValidationConfig
 
 __all__ = [
     "Metrics",
@@ -25,6 +26,7 @@ __all__ = [
     "Trainable",
     "TrainedRun",
     "TrainingDiverged",
+    "ValidationConfig",
     "finished_run",
     "learning_rates",
     "read_trained",

@@ -17,6 +17,11 @@ def shuffled_batches(rows_N: np.ndarray, batch_size: int, random: np.random.Gene
         yield order[start : start + batch_size]
 
 
+def steps_of(rows: int, batch_size: int) -> int:
+    """How many batches `shuffled_batches` gives."""
+    return max(1, rows // batch_size)
+
+
 def random_batch(rows_N: np.ndarray, batch_size: int, random: np.random.Generator) -> np.ndarray:
     """Another batch, drawn without replacement and without regard to the epoch's order."""
     return random.choice(rows_N, min(batch_size, len(rows_N)), replace=False, shuffle=False)

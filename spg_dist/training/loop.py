@@ -134,7 +134,7 @@ def train(groups: Sequence[tuple[RunGroup, Sequence[RunPlan]]], checkpoint_secon
     Returns:
         the runs in the order of the plans; None for those that were reported as failed.
     """
-    checkpoints = _Checkpoints(checkpoint_seconds)
+    checkpoints = Checkpoints(checkpoint_seconds)
     teams = [[_Run(group, number, plan) for number, plan in enumerate(plans)] for group, plans in groups]
     runs = [run for team in teams for run in team]
     for run in runs:
@@ -146,7 +146,7 @@ def train(groups: Sequence[tuple[RunGroup, Sequence[RunPlan]]], checkpoint_secon
     return [None if run.has_failed else run.trained for run in runs]
 
 
-class _Checkpoints:
+class Checkpoints:
     """How often checkpoints are written."""
 
     def __init__(self, seconds: float) -> None:
@@ -186,7 +186,7 @@ class _Run:
             self.plan.resumed(self.epoch)
             replay(self.trained, self.plan.report)
 
-    def take(self, metrics: Metrics, seconds: float, checkpoints: _Checkpoints) -> None:
+    def take(self, metrics: Metrics, seconds: float, checkpoints: Checkpoints) -> None:
         """The next epoch is trained: judge it, save it, report it."""
         epoch = self.epoch
         if not self._own(lambda: self._record(metrics, seconds, checkpoints)):
@@ -214,7 +214,7 @@ class _Run:
         best = {n[5:]: t for n, t in tensors.items() if n.startswith("best/")}
         self.trained = _stored_run(self.plan.checkpoint, best, record)
 
-    def _record(self, metrics: Metrics, seconds: float, checkpoints: _Checkpoints) -> None:
+    def _record(self, metrics: Metrics, seconds: float, checkpoints: Checkpoints) -> None:
         began, epoch, trained = time.monotonic(), self.epoch, self.trained
         _check_finite(metrics, epoch)
         if self.plan.judges(epoch):
@@ -241,7 +241,7 @@ class _Run:
         self.plan.checkpoint.unlink(missing_ok=True)
 
 
-def _advance(runs: Sequence[_Run], checkpoints: _Checkpoints) -> None:
+def _advance(runs: Sequence[_Run], checkpoints: Checkpoints) -> None:
     """One epoch of some runs of one group."""
     if not runs:
         return

@@ -20,6 +20,6 @@ def numpy_random(seed: int, *purpose: str | int) -> np.random.Generator:
     return np.random.default_rng(derive(seed, *purpose))
 
 
-def torch_random(seed: int, *purpose: str | int) -> torch.Generator:
-    """On the CPU, whatever the device that computes: the same numbers on every machine."""
-    return torch.Generator().manual_seed(derive(seed, *purpose))
+def torch_random(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """On the CPU the same numbers on every machine; an accelerator draws its own, without a copy from the CPU."""
+    return torch.Generator(device).manual_seed(derive(seed, *purpose))

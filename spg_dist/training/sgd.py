@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spg_dist.training.schedule import ScheduleConfig
+from spg_dist.training.validation import ValidationConfig
 
 
 @dataclass
-class SgdConfig:
+class SgdConfig(ValidationConfig):
     """Cross-entropy by SGD with momentum: the published optimizer of stage 1 and of the baselines."""
 
     epochs: int = 20
@@ -30,6 +31,7 @@ class SgdConfig:
     """Learning rate by epoch."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")

@@ -11,6 +11,7 @@ from torch import Tensor
 from spg_dist.gan.config import ClipNorms, GanConfig
 from spg_dist.gan.networks import Discriminator, Generator
 from spg_dist.gan.step import AdversarialStep, StepInputs
+from spg_dist.training.optimizers import under
 
 Record = dict[str, np.ndarray]
 
@@ -22,6 +23,7 @@ CLIP_FIELDS = {
     "G_MAX_NORM_BIAS_LAST": "g_bias_last",
     "G_MAX_NORM_BIAS": "g_bias",
 }
+RECORDED_DROPOUT = 0.4
 PACS_NORMS = ClipNorms(d_weight=5e-1, g_weight=5e-2, g_bias_last=5.0, g_bias=5e-7)
 
 
@@ -59,30 +61,37 @@ def replay(
     dtype: torch.dtype,
     steps: int = 20,
 ) -> Replay:
-    """Run the steps of record g2_inputs."""
-    config = GanConfig(learning_rate=rate, clip_norms=norms or ClipNorms())
-    step = AdversarialStep(generator, discriminator, config, clip=norms is not None)
+    """Run the steps of record g2_inputs, twice side by side; both must come to the same."""
+    config = GanConfig(clip_norms=norms or ClipNorms())
+    step = AdversarialStep([generator] * 2, [discriminator] * 2, [config] * 2, [norms is not None] * 2)
     done = Replay(generator, discriminator)
     for t in range(steps):
-        losses = step(step_inputs(inputs, t, dropout, dtype))
-        done.g_loss.append(float(losses.g_loss))
-        done.d_loss.append(float(losses.d_loss))
-        done.norms.append(losses.norms.double().numpy())
+        losses = step(step_inputs(inputs, t, dropout, dtype), [rate] * 2)
+        done.g_loss.append(float(losses.g_loss_A[0]))
+        done.d_loss.append(float(losses.d_loss_A[0]))
+        done.norms.append(losses.norms_NA[:, 0].double().numpy())
+    for name, tensor in step.state(0).items():
+        assert torch.equal(tensor, step.state(1)[name]), name
+    for network, prefix in ((generator, "g/"), (discriminator, "d/")):
+        network.load_state_dict(under(prefix, step.state(0)))
     return done
 
 
 def step_inputs(inputs: Record, t: int, dropout: bool, dtype: torch.dtype) -> StepInputs:
+    """Step t for two runs alike. The record holds which units are kept: (3 passes, 2 layers, B, U)."""
+
     def tensor(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(dtype)
+        return torch.stack([torch.from_numpy(array).to(dtype)] * 2)
 
     real, fake = inputs["real_idx"][t], inputs["fake_idx"][t]
-    keeps = torch.from_numpy(np.unpackbits(inputs["keep_masks"][t], axis=-1)).bool()
+    kept_32BU = torch.from_numpy(np.unpackbits(inputs["keep_masks"][t], axis=-1))
+    factors = kept_32BU.transpose(0, 1).flatten(1, 2).to(dtype) / (1 - RECORDED_DROPOUT)
     return StepInputs(
-        label_BPW=tensor(inputs["prompt_labels"][inputs["domain"][real]]),
-        real_BD=tensor(inputs["features"][real]),
-        fake_BD=tensor(inputs["features"][fake]),
-        z_BZ=tensor(inputs["noise"][t]),
-        keep_32BU=(keeps[0], keeps[1], keeps[2]) if dropout else (None, None, None),
+        label_ABPW=tensor(inputs["prompt_labels"][inputs["domain"][real]]),
+        real_ABD=tensor(inputs["features"][real]),
+        fake_ABD=tensor(inputs["features"][fake]),
+        z_ABZ=tensor(inputs["noise"][t]),
+        dropout_2A3BU=torch.stack([factors] * 2, dim=1) if dropout else None,
     )
 
 

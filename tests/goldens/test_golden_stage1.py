@@ -19,7 +19,7 @@ from spg_dist.data import Manifest
 from spg_dist.data.manifest import ImageRecord
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.soft_prompt.config import SoftPromptConfig
-from spg_dist.soft_prompt.training import SoftPromptTraining
+from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
 
 Record = dict[str, np.ndarray]
 Golden = Callable[[str], Record]
@@ -45,12 +45,13 @@ def encoder(record: Record, dtype: torch.dtype) -> PromptEncoder:
 
 
 def training(record: Record, rate: float, weight_decay: float, dtype: torch.dtype) -> SoftPromptTraining:
+    """Two runs alike, side by side."""
     features, labels = torch.from_numpy(record["features"]), record["labels"]
     images = tuple(ImageRecord(f"{i}.png", int(label), 0, "train") for i, label in enumerate(labels))
     manifest = Manifest("g4", Path("/nowhere"), tuple(map(str, record["classnames"])), ("one",), images)
     table = FeatureTable(manifest, StoredView(features, torch.arange(len(features))), [])
     rows = np.arange(len(features))
-    return SoftPromptTraining(
+    run = SoftPromptRun(
         config=SoftPromptConfig(learning_rate=rate, weight_decay=weight_decay),
         table=table,
         train_rows=rows,
@@ -60,6 +61,7 @@ def training(record: Record, rate: float, weight_decay: float, dtype: torch.dtyp
         logit_scale=float(np.exp(record["clip.logit_scale"].astype(np.float64))),
         seed=1,
     )
+    return SoftPromptTraining([run] * 2)
 
 
 def unit(record: Record, rows: np.ndarray, dtype: torch.dtype) -> Tensor:
@@ -77,15 +79,16 @@ def test_ten_steps_of_stage_1_equal_the_record(
     record = golden("g4_stage1")
     trained = training(record, rate, weight_decay, dtype)
     for t, rows in enumerate(record["batch_idx"]):
-        loss = trained.step(unit(record, rows, dtype), torch.from_numpy(record["labels"][rows]))
-        assert float(loss) == pytest.approx(record[f"{variant}.loss"][t], abs=PROMPT_TOLERANCE[rate])
-        gradient = trained.prompt_PW.grad
-        assert gradient is not None
+        x_ABD = torch.stack([unit(record, rows, dtype)] * 2)
+        label_AB = torch.stack([torch.from_numpy(record["labels"][rows])] * 2)
+        loss_A, gradient_APW = trained.step(x_ABD, label_AB, [rate] * 2)
+        assert float(loss_A[0]) == pytest.approx(record[f"{variant}.loss"][t], abs=PROMPT_TOLERANCE[rate])
         np.testing.assert_allclose(
-            gradient.numpy(), record[f"{variant}.ctx_grad"][t], rtol=0, atol=GRADIENT_TOLERANCE[rate]
+            gradient_APW[0].numpy(), record[f"{variant}.ctx_grad"][t], rtol=0, atol=GRADIENT_TOLERANCE[rate]
         )
-        prompt = trained.prompt_PW.detach().numpy()
+        prompt = trained.weights(0)["prompt"].numpy()
         np.testing.assert_allclose(prompt, record[f"{variant}.ctx_after_step"][t], rtol=0, atol=PROMPT_TOLERANCE[rate])
+        assert torch.equal(trained.weights(1)["prompt"], trained.weights(0)["prompt"])
 
 
 def test_features_of_the_table_are_the_records_normalised_ones(golden: Golden) -> None:

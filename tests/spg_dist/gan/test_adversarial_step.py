@@ -1,33 +1,72 @@
-"""One adversarial step against a slow, obvious one: torch's clip_grad_norm_ tensor by tensor, AdamW written out."""
+"""One adversarial step against a slow, obvious one: torch's clip_grad_norm_ tensor by tensor, AdamW written out.
+
+Many runs side by side are each their own slow one, and on a CPU each has the bits it has alone.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spg_dist.gan import stacked as gan_stacked
 from spg_dist.gan.clipping import clip_each, discriminator_limits, generator_limits
 from spg_dist.gan.config import ClipNorms, GanConfig
 from spg_dist.gan.networks import Discriminator, Generator
 from spg_dist.gan.step import AdversarialStep, StepInputs
+from spg_dist.training import stacked as training_stacked
+from spg_dist.training.optimizers import under
 
 GENERAL = ClipNorms()
+
+
+@pytest.fixture(autouse=True)
+def same_threads_after() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 D_LIMITS = {"0": (5.0, 5.0), "2": (5e-2, 5e-1), "5": (5e-2, 5e-1), "8": (5.0, 5.0)}
 
 
-def networks(dtype: torch.dtype = torch.float64) -> tuple[Generator, Discriminator]:
-    torch.manual_seed(5)
+def networks(seed: int = 5, dtype: torch.dtype = torch.float64) -> tuple[Generator, Discriminator]:
+    torch.manual_seed(seed)
     return Generator(6, 4, [8, 12, 16, 24], 2, 5).to(dtype), Discriminator(6, 16, 2, 5, dropout=0.4).to(dtype)
 
 
-def inputs(step: int, dtype: torch.dtype = torch.float64) -> StepInputs:
-    random = torch.Generator().manual_seed(step)
-    keeps = torch.rand(3, 2, 10, 16, generator=random) >= 0.4
-    label, real, fake, z = (torch.randn(10, *shape, generator=random).to(dtype) for shape in ((2, 5), (6,), (6,), (4,)))
-    return StepInputs(label, real, fake, z, (keeps[0], keeps[1], keeps[2]))
+@dataclass(frozen=True)
+class PlainInputs:
+    """A step of one run as the slow oracle reads it; `keep_32BU` of the passes real, fake and fake again."""
+
+    label_BPW: Tensor
+    real_BD: Tensor
+    fake_BD: Tensor
+    z_BZ: Tensor
+    keep_32BU: Tensor
+
+
+def inputs(step: int, run: int = 0, batch: int = 10) -> PlainInputs:
+    random = torch.Generator().manual_seed(1000 * run + step)
+    keeps = torch.rand(3, 2, batch, 16, generator=random) >= 0.4
+    shapes = (2, 5), (6,), (6,), (4,)
+    label, real, fake, z = (torch.randn(batch, *shape, generator=random).double() for shape in shapes)
+    return PlainInputs(label, real, fake, z, keeps)
+
+
+def side_by_side(*runs: PlainInputs, dropout: float = 0.4, dtype: torch.dtype = torch.float64) -> StepInputs:
+    """The same steps as the batched program reads them."""
+    factors = [run.keep_32BU.transpose(0, 1).flatten(1, 2).to(dtype) / (1 - dropout) for run in runs]
+    stacked = (
+        torch.stack([getattr(run, name) for run in runs]).to(dtype)
+        for name in ("label_BPW", "real_BD", "fake_BD", "z_BZ")
+    )
+    return StepInputs(*stacked, torch.stack(factors, dim=1))
 
 
 def test_limits_go_by_place_in_the_networks() -> None:
@@ -48,14 +87,17 @@ def test_limits_go_by_place_in_the_networks() -> None:
 def test_clipping_equals_torchs_where_the_norm_is_above_the_limit_and_nothing_elsewhere(
     norm: float, limit: float
 ) -> None:
+    """The first of two runs has the limit, the second none."""
     direction = F.normalize(torch.arange(1.0, 8.0, dtype=torch.float64), dim=0)
-    ours, oracle = nn.Parameter(torch.zeros(7).double()), nn.Parameter(torch.zeros(7).double())
-    ours.grad, oracle.grad = direction * norm, direction * norm
-    norms = clip_each([ours], torch.tensor([limit], dtype=torch.float64))
+    oracle = nn.Parameter(torch.zeros(7).double())
+    oracle.grad = direction * norm
+    ours = torch.stack([direction * norm] * 2)
+    norms = clip_each([ours], torch.tensor([[limit, float("inf")]], dtype=torch.float64))
     if float(oracle.grad.norm()) > limit:
         nn.utils.clip_grad_norm_([oracle], limit)
-    torch.testing.assert_close(ours.grad, oracle.grad, rtol=1e-13, atol=0)
-    assert float(norms[0]) == pytest.approx(norm, rel=1e-12)
+    torch.testing.assert_close(ours[0], oracle.grad, rtol=1e-13, atol=0)
+    assert torch.equal(ours[1], direction * norm)
+    assert norms.tolist() == [pytest.approx([norm] * 2, rel=1e-12)]
 
 
 class SlowAdamW:
@@ -93,7 +135,7 @@ class SlowStep:
         self.g, self.d, self.norms = generator, discriminator, norms
         self.g_adam, self.d_adam = (SlowAdamW(list(n.parameters()), rate) for n in (generator, discriminator))
 
-    def __call__(self, i: StepInputs) -> tuple[float, float]:
+    def __call__(self, i: PlainInputs) -> tuple[float, float]:
         real, fake, again = i.keep_32BU
         self.g.train()
         prompt = self.g(i.z_BZ, i.fake_BD)
@@ -115,31 +157,103 @@ class SlowStep:
         return float(d_loss.detach()), float(g_loss.detach())
 
 
-@pytest.mark.parametrize("norms", [GENERAL, ClipNorms(d_weight=0.5, g_weight=5e-2, g_bias_last=5.0, g_bias=5e-7), None])
-def test_ten_steps_equal_the_slow_ones(norms: ClipNorms | None) -> None:
-    generator, discriminator = networks()
-    slow = SlowStep(copy.deepcopy(generator), copy.deepcopy(discriminator), 2e-3, norms)
-    step = AdversarialStep(generator, discriminator, GanConfig(clip_norms=norms or GENERAL), clip=norms is not None)
-    for t in range(10):
-        d_loss, g_loss = slow(inputs(t))
-        done = step(inputs(t))
-        assert float(done.d_loss) == pytest.approx(d_loss, rel=1e-9)
-        assert float(done.g_loss) == pytest.approx(g_loss, rel=1e-9)
-    for ours, oracle in ((generator, slow.g), (discriminator, slow.d)):
-        for (name, actual), expected in zip(ours.state_dict().items(), oracle.state_dict().values(), strict=True):
+OTHER = ClipNorms(d_weight=0.5, g_weight=5e-2, g_bias_last=5.0, g_bias=5e-7)
+
+
+def assert_same_networks(state: dict[str, Tensor], slow: SlowStep) -> None:
+    for prefix, oracle in (("g/", slow.g), ("d/", slow.d)):
+        ours = under(prefix, state)
+        assert ours.keys() == oracle.state_dict().keys()
+        for name, expected in oracle.state_dict().items():
             torch.testing.assert_close(
-                actual, expected, rtol=1e-7, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
+                ours[name], expected, rtol=1e-7, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
             )
 
 
-def test_the_learning_rate_is_set_for_both_optimizers() -> None:
-    step = AdversarialStep(*networks(), GanConfig())
-    step.set_learning_rate(1.5e-4)
-    assert {g["lr"] for o in (step.g_optimizer, step.d_optimizer) for g in o.param_groups} == {1.5e-4}
-
-
-def test_a_step_leaves_the_discriminator_trainable_and_moves_batch_norm_once() -> None:
+@pytest.mark.parametrize("norms", [GENERAL, OTHER, None])
+def test_ten_steps_equal_the_slow_ones(norms: ClipNorms | None) -> None:
     generator, discriminator = networks()
-    AdversarialStep(generator, discriminator, GanConfig())(inputs(0))
-    assert all(parameter.requires_grad for parameter in discriminator.parameters())
-    assert {int(b) for n, b in generator.named_buffers() if "num_batches" in n} == {1}
+    slow = SlowStep(copy.deepcopy(generator), copy.deepcopy(discriminator), 2e-3, norms)
+    step = AdversarialStep([generator], [discriminator], [GanConfig(clip_norms=norms or GENERAL)], [norms is not None])
+    for t in range(10):
+        d_loss, g_loss = slow(inputs(t))
+        done = step(side_by_side(inputs(t)), [2e-3])
+        assert done.d_loss_A.tolist() == [pytest.approx(d_loss, rel=1e-9)]
+        assert done.g_loss_A.tolist() == [pytest.approx(g_loss, rel=1e-9)]
+    assert_same_networks(step.state(0), slow)
+
+
+@pytest.mark.parametrize("one_call_for_all", [False, True], ids=["as on a CPU", "as on an accelerator"])
+def test_runs_side_by_side_equal_slow_ones_with_settings_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, one_call_for_all: bool
+) -> None:
+    """Limits, rates and numbers of steps differ: the third run has made two more, the fourth stops after six."""
+    for module in (gan_stacked, training_stacked):
+        monkeypatch.setattr(module, "run_by_run", lambda tensor: not one_call_for_all)
+    norms, rates = (GENERAL, OTHER, OTHER, None), (2e-3, 2e-3, 1e-3, 5e-4)
+    pairs = [networks(seed) for seed in range(4)]
+    slow = [SlowStep(*copy.deepcopy(pair), r, n) for pair, r, n in zip(pairs, rates, norms, strict=True)]
+    configs = [GanConfig(clip_norms=n or GENERAL) for n in norms]
+    ahead = AdversarialStep([pairs[2][0]], [pairs[2][1]], configs[2:3], [True])
+    for t in (20, 21):
+        slow[2](inputs(t, 2))
+        ahead(side_by_side(inputs(t, 2)), rates[2:3])
+    step = AdversarialStep([g for g, _ in pairs], [d for _, d in pairs], configs, [n is not None for n in norms])
+    step.load_state(2, ahead.state(0))
+    for t in range(9):
+        A = 4 if t < 6 else 3
+        given = [inputs(t, run) for run in range(A)]
+        expected = [slow[run](given[run]) for run in range(A)]
+        done = step(side_by_side(*given), rates[:A])
+        for run, (d_loss, g_loss) in enumerate(expected):
+            assert float(done.d_loss_A[run]) == pytest.approx(d_loss, rel=1e-9), (t, run)
+            assert float(done.g_loss_A[run]) == pytest.approx(g_loss, rel=1e-9), (t, run)
+    for run in range(4):
+        assert_same_networks(step.state(run), slow[run])
+    assert step.steps == [9, 9, 11, 6]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("batch", [10, 16])
+def test_a_run_among_many_has_the_bits_of_the_run_alone(dtype: torch.dtype, threads: int, batch: int) -> None:
+    """On a CPU; the widths fill no vector, the counts of runs neither."""
+    torch.set_num_threads(threads)
+    runs, rates = 13, [2e-3] * 13
+    pairs = [networks(seed, dtype) for seed in range(runs)]
+    together = AdversarialStep([g for g, _ in pairs], [d for _, d in pairs], [GanConfig()] * runs, [True] * runs)
+    alone = [AdversarialStep([g], [d], [GanConfig()], [True]) for g, d in pairs]
+    for t in range(4):
+        given = [inputs(t, run, batch) for run in range(runs)]
+        done = together(side_by_side(*given, dtype=dtype), rates)
+        for run, step in enumerate(alone):
+            one = step(side_by_side(given[run], dtype=dtype), rates[:1])
+            assert torch.equal(done.norms_NA[:, run], one.norms_NA[:, 0])
+            assert (done.d_loss_A[run], done.g_loss_A[run]) == (one.d_loss_A[0], one.g_loss_A[0])
+    for run, step in enumerate(alone):
+        for name, tensor in step.state(0).items():
+            assert torch.equal(together.state(run)[name], tensor), (run, name)
+
+
+def test_runs_that_are_let_go_leave_the_others_as_they_were() -> None:
+    """Those that stay keep their weights, moments, limits and settings, and go on as if alone."""
+    pairs = [networks(seed) for seed in range(4)]
+    configs = [GanConfig(betas=(0.5 + 0.1 * run, 0.99), clip_norms=(GENERAL, OTHER)[run % 2]) for run in range(4)]
+    clips = [True, False, True, True]
+    step = AdversarialStep([g for g, _ in pairs], [d for _, d in pairs], configs, clips)
+    alone = {r: AdversarialStep([pairs[r][0]], [pairs[r][1]], [configs[r]], [clips[r]]) for r in (1, 3)}
+    step(side_by_side(*(inputs(0, run) for run in range(4))), [2e-3] * 4)
+    step.keep([1, 3])
+    step(side_by_side(inputs(1, 1), inputs(1, 3)), [2e-3] * 2)
+    assert step.steps == [2, 2]
+    for place, (run, one) in enumerate(alone.items()):
+        for t in (0, 1):
+            one(side_by_side(inputs(t, run)), [2e-3])
+        assert all(torch.equal(step.state(place)[name], tensor) for name, tensor in one.state(0).items()), run
+
+
+def test_a_step_moves_batch_norm_once() -> None:
+    generator, discriminator = networks()
+    step = AdversarialStep([generator], [discriminator], [GanConfig()], [True])
+    step(side_by_side(inputs(0)), [2e-3])
+    assert {int(t) for n, t in step.generator_state(0).items() if "num_batches" in n} == {1}

@@ -96,21 +96,6 @@ def test_discriminator_with_masks_equals_torchs_dropout_of_the_same_masks() -> N
     torch.testing.assert_close(ours(prompt, x), plain.eval()(torch.cat([prompt.flatten(1), x], dim=1)))
 
 
-def test_dropout_masks_keep_sixty_percent_and_differ_by_layer_and_draw() -> None:
-    network, random = Discriminator(4, 512, 1, 4, dropout=0.4), torch_random(3, "masks")
-    first, second = network.draw_keep(64, random), network.draw_keep(64, random)
-    assert first is not None and second is not None
-    assert first.shape == (2, 64, 512) and first.dtype == torch.bool
-    assert float(first.float().mean()) == pytest.approx(0.6, abs=0.01)
-    assert not torch.equal(first[0], first[1]) and not torch.equal(first, second)
-    again = network.draw_keep(64, torch_random(3, "masks"))
-    assert again is not None and torch.equal(again, first)
-
-
-def test_without_dropout_there_is_no_mask() -> None:
-    assert Discriminator(4, 8, 1, 4, dropout=0.0).draw_keep(5, torch_random(1)) is None
-
-
 def test_initial_weights_are_he_uniform_and_fixed_by_the_seed() -> None:
     """nonlinearity leaky_relu with a = 0, as the published code calls it: bound sqrt(6 / inputs)."""
     network = Generator(412, 100, [256, 128], 4, 64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -18,7 +20,7 @@ from spg_dist.data import ImageRecord, Manifest
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
-from spg_dist.soft_prompt.training import SoftPromptTraining
+from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
 from spg_dist.training import learning_rates
 from spg_dist.training.batches import shuffled_batches
 from spg_dist.training.seeds import numpy_random
@@ -54,13 +56,14 @@ def training(
 ) -> SoftPromptTraining:
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
     first = initial_prompt(encoder.tower, tokenizer, config.initial_text, config.n_ctx, seed)
-    return SoftPromptTraining(config, table, TRAIN, VAL, encoder, first, SCALE, seed)
+    return SoftPromptTraining([SoftPromptRun(config, table, TRAIN, VAL, encoder, first, SCALE, seed)])
 
 
 def test_epochs_equal_a_slow_loop_of_softmax_and_momentum(table: FeatureTable, encoder: PromptEncoder) -> None:
     config = SoftPromptConfig(epochs=4, batch_size=8, learning_rate=0.05, weight_decay=1e-2)
     ours = training(config, table, encoder)
-    prompt, velocity = ours.prompt_PW.detach().clone(), torch.zeros_like(ours.prompt_PW)
+    prompt = ours.weights(0)["prompt"].clone()
+    velocity = torch.zeros_like(prompt)
     for epoch, rate in enumerate(learning_rates(0.05, 4, config.schedule)):
         losses = []
         for rows in shuffled_batches(TRAIN, 8, numpy_random(1, "soft prompt", epoch)):
@@ -72,16 +75,16 @@ def test_epochs_equal_a_slow_loop_of_softmax_and_momentum(table: FeatureTable, e
             velocity = 0.9 * velocity + gradient + 1e-2 * prompt
             prompt = prompt - rate * velocity
             losses.append(float(loss.detach()))
-        metrics = ours.train_epoch(epoch)
+        metrics = ours.train_epoch({0: epoch})[0]
         assert metrics["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
         assert metrics["learning_rate"] == rate
-    torch.testing.assert_close(ours.prompt_PW.detach(), prompt, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.weights(0)["prompt"], prompt, rtol=1e-4, atol=1e-5)
 
 
 def test_training_lowers_the_loss_and_never_changes_the_tower(table: FeatureTable, encoder: PromptEncoder) -> None:
     before = encoder.tower.token_embedding.weight.clone()
     ours = training(SoftPromptConfig(epochs=12, batch_size=8, learning_rate=0.05), table, encoder)
-    losses = [ours.train_epoch(epoch)["loss"] for epoch in range(12)]
+    losses = [ours.train_epoch({0: epoch})[0]["loss"] for epoch in range(12)]
     assert losses[-1] < losses[0]
     assert torch.equal(encoder.tower.token_embedding.weight, before)
 
@@ -93,20 +96,97 @@ def test_a_run_that_goes_on_from_its_state_ends_like_an_undisturbed_one(
     config = SoftPromptConfig(epochs=4, batch_size=8, learning_rate=0.05, momentum=momentum)
     whole, first, second = (training(config, table, encoder) for _ in range(3))
     for epoch in range(4):
-        whole.train_epoch(epoch)
+        whole.train_epoch({0: epoch})
     for epoch in range(2):
-        first.train_epoch(epoch)
-    second.load_state({name: tensor.detach().clone() for name, tensor in first.state().items()})
+        first.train_epoch({0: epoch})
+    second.load_state(0, {name: tensor.clone() for name, tensor in first.state(0).items()})
     for epoch in (2, 3):
-        second.train_epoch(epoch)
-    assert torch.equal(second.prompt_PW, whole.prompt_PW)
+        second.train_epoch({0: epoch})
+    assert torch.equal(second.weights(0)["prompt"], whole.weights(0)["prompt"])
+
+
+def prompt_by_prompt(context_BPW: torch.Tensor) -> torch.Tensor:
+    """A text side whose bits for a prompt do not depend on the prompts beside it."""
+    mix_VCD = torch.randn(4 * 32, 3, WIDTH, generator=torch.Generator().manual_seed(7))
+    texts = [(prompt_PW.flatten() @ mix_VCD.flatten(1)).view(3, WIDTH) for prompt_PW in context_BPW]
+    return F.normalize(torch.stack(texts), dim=-1)
+
+
+def different_runs(table: FeatureTable, text: Any, prompts_at_once: int = 16) -> list[SoftPromptRun]:
+    """Of one program: rows, numbers of steps, seeds, rates, momentum, weight decay and epochs differ."""
+    base = SoftPromptConfig(epochs=4, batch_size=8, learning_rate=0.05, weight_decay=1e-2)
+    changes = ({}, {"momentum": 0.0, "epochs": 3}, {"learning_rate": 0.2}, {"weight_decay": 0.5}, {})
+    return [
+        SoftPromptRun(
+            config=replace(base, **change),  # type: ignore[arg-type]
+            table=table,
+            train_rows=TRAIN[seed : 30 - 3 * seed],
+            val_rows=VAL,
+            encoder=text,
+            initial_PW=torch.randn(4, 32, generator=torch.Generator().manual_seed(seed)),
+            logit_scale=SCALE + seed,
+            seed=seed,
+            prompts_at_once=prompts_at_once,
+        )
+        for seed, change in enumerate(changes)
+    ]
+
+
+def train_all(runs: list[SoftPromptRun]) -> dict[int, tuple[list[dict[str, float]], dict[str, torch.Tensor]]]:
+    """Histories and last states of runs trained as one group."""
+    group, ended = SoftPromptTraining(runs), {n: ([], {}) for n in range(len(runs))}  # type: ignore[var-annotated]
+    for epoch in range(max(run.config.epochs for run in runs)):
+        for n, metrics in group.train_epoch({n: epoch for n, r in enumerate(runs) if epoch < r.config.epochs}).items():
+            history, _ = ended[n]
+            history.append(metrics | {"val_accuracy": group.val_accuracy(n)})
+            ended[n] = history, {name: tensor.clone() for name, tensor in group.state(n).items()}
+    return ended
+
+
+@pytest.mark.parametrize("prompts_at_once", [16, 2])
+def test_prompts_trained_together_have_the_bits_of_prompts_trained_alone(
+    table: FeatureTable, prompts_at_once: int
+) -> None:
+    runs = different_runs(table, prompt_by_prompt, prompts_at_once)
+    assert len({run.steps for run in runs}) > 1
+    together = train_all(runs)
+    for n, one in enumerate(runs):
+        ((history, state),) = train_all([one]).values()
+        assert together[n][0] == history
+        assert all(torch.equal(together[n][1][name], tensor) for name, tensor in state.items())
+
+
+def test_prompts_trained_together_through_the_text_tower_equal_those_trained_alone(
+    table: FeatureTable, encoder: PromptEncoder
+) -> None:
+    runs = different_runs(table, encoder)
+    together = train_all(runs)
+    for n, one in enumerate(runs):
+        ((_, state),) = train_all([one]).values()
+        torch.testing.assert_close(together[n][1], state, rtol=1e-4, atol=1e-5)
+
+
+def test_prompts_resumed_in_another_group_end_the_same(table: FeatureTable) -> None:
+    runs = different_runs(table, prompt_by_prompt)
+    whole, first = SoftPromptTraining(runs[2:]), SoftPromptTraining(runs[2:])
+    for epoch in range(4):
+        whole.train_epoch(dict.fromkeys(range(3), epoch))
+    for epoch in range(2):
+        first.train_epoch(dict.fromkeys(range(3), epoch))
+    rest = SoftPromptTraining([runs[4], runs[2]])
+    rest.load_state(0, {name: t.clone() for name, t in first.state(2).items()})
+    rest.load_state(1, {name: t.clone() for name, t in first.state(0).items()})
+    for epoch in (2, 3):
+        rest.train_epoch({0: epoch, 1: epoch})
+    for here, there in ((0, 2), (1, 0)):
+        assert all(torch.equal(rest.state(here)[name], tensor) for name, tensor in whole.state(there).items())
 
 
 def test_val_accuracy_is_that_of_the_nearest_text(table: FeatureTable, encoder: PromptEncoder) -> None:
     ours = training(SoftPromptConfig(), table, encoder)
-    texts = F.normalize(encoder.plain(ours.prompt_PW.detach()[None])[0], dim=-1)
+    texts = F.normalize(encoder.plain(ours.weights(0)["prompt"][None])[0], dim=-1)
     nearest = (table.features(VAL) @ texts.T).argmax(dim=-1)
-    assert ours.val_accuracy() == pytest.approx(100 * float((nearest == torch.from_numpy(VAL) % 3).float().mean()))
+    assert ours.val_accuracy(0) == pytest.approx(100 * float((nearest == torch.from_numpy(VAL) % 3).float().mean()))
 
 
 def test_a_prompt_starts_at_the_embeddings_of_its_text(tower: TextTower) -> None:
@@ -130,7 +210,9 @@ def test_a_text_of_another_length_than_the_prompt_is_refused(tower: TextTower) -
         initial_prompt(tower, open_clip.get_tokenizer("ViT-B-32"), "a photo of a", 16, seed=1)
 
 
-@pytest.mark.parametrize("field", ["n_ctx", "epochs", "batch_size", "learning_rate", "momentum", "weight_decay"])
+@pytest.mark.parametrize(
+    "field", ["n_ctx", "epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "val_every", "val_images"]
+)
 def test_a_setting_out_of_range_is_refused_by_name(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} is -1"):
         SoftPromptConfig(**{field: -1})

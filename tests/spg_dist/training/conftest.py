@@ -1,4 +1,4 @@
-"""The project's own trainables, and toys, on tiny tensors."""
+"""The project's own trainings, and toys, on tiny tensors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from loop_material import EPOCHS
 from torch import Tensor, nn
 
 from spg_dist.classifier.training import Classifier, ClassifierTraining
 from spg_dist.cocoop.prompts import Cocoop
 from spg_dist.dpl.prompts import Dpl
 from spg_dist.gan.config import GanConfig
-from spg_dist.gan.training import GeneratorTraining
+from spg_dist.gan.training import GeneratorRun, GeneratorTraining
 from spg_dist.linear_probe.probe import LinearProbe
 from spg_dist.soft_prompt.config import SoftPromptConfig
-from spg_dist.soft_prompt.training import SoftPromptTraining
-from spg_dist.training import Metrics, SgdConfig, Trainable
+from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
+from spg_dist.training import Metrics, OneByOne, RunGroup, SgdConfig
 from spg_dist.training.seeds import derive, torch_random
 
-EPOCHS = 4
 IMAGES, WIDTH, CLASSES, DOMAINS, N_CTX, TEXT_WIDTH = 40, 6, 3, 2, 2, 4
 
 
@@ -32,9 +32,10 @@ def randn(purpose: str, *shape: int) -> Tensor:
 
 
 class Table:
-    """The part of a feature table that trainables read."""
+    """The part of a feature table that trainings read."""
 
     device = torch.device("cpu")
+    augmented = ()
 
     def __init__(self) -> None:
         self.x_ND = F.normalize(randn("features", IMAGES, WIDTH), dim=-1)
@@ -59,7 +60,6 @@ class Toy:
     """Regression by a small network; its batches depend on the epoch alone."""
 
     def __init__(self, optimizer: Callable[..., Any], **settings: Any) -> None:
-        self.epochs = EPOCHS
         self.network = nn.Sequential(nn.Linear(WIDTH, 8), nn.Tanh(), nn.Linear(8, 1))
         with torch.no_grad():
             for number, parameter in enumerate(self.network.parameters()):
@@ -102,39 +102,41 @@ class Toy:
         self.optimizer.load_state_dict(stored)
 
 
-def soft_prompt() -> Trainable:
+def soft_prompt() -> RunGroup:
     rows = np.arange(IMAGES)
     config = SoftPromptConfig(n_ctx=N_CTX, epochs=EPOCHS, batch_size=8, learning_rate=0.05)
     first = randn("first prompt", N_CTX, TEXT_WIDTH)
-    return SoftPromptTraining(config, Table(), rows[:28], rows[28:], encoder, first, 20.0, seed=3)  # type: ignore[arg-type]
+    run = SoftPromptRun(config, Table(), rows[:28], rows[28:], encoder, first, 20.0, seed=3)  # type: ignore[arg-type]
+    return SoftPromptTraining([run])
 
 
-def generator() -> Trainable:
+def generator() -> RunGroup:
     rows = np.arange(IMAGES)
     config = GanConfig(latent_width=3, g_widths=[4, 8], d_width=8, epochs=EPOCHS, batch_size=8)
     labels = randn("prompt labels", DOMAINS, N_CTX, TEXT_WIDTH)
-    return GeneratorTraining(config, Table(), rows[:28], rows[28:], labels, encoder, seed=3)  # type: ignore[arg-type]
+    run = GeneratorRun(config, Table(), rows[:28], rows[28:], labels, encoder, seed=3)  # type: ignore[arg-type]
+    return GeneratorTraining([run])
 
 
-def classifier(made: Classifier) -> Trainable:
+def classifier(made: Classifier) -> RunGroup:
     rows = np.arange(IMAGES)
     config = SgdConfig(epochs=EPOCHS, batch_size=8, learning_rate=0.05)
-    return ClassifierTraining(config, Table(), rows[:28], rows[28:], made, 3, "toy")  # type: ignore[arg-type]
+    return OneByOne([ClassifierTraining(config, Table(), rows[:28], rows[28:], made, 3, "toy")])  # type: ignore[arg-type]
 
 
-def cocoop() -> Trainable:
+def cocoop() -> RunGroup:
     first = randn("first prompt", N_CTX, TEXT_WIDTH)
     return classifier(Cocoop(encoder, first, WIDTH, 20.0, torch_random(3, "meta-net")))  # type: ignore[arg-type]
 
 
-def dpl() -> Trainable:
+def dpl() -> RunGroup:
     random = torch_random(3, "network")
     return classifier(Dpl(encoder, WIDTH, 8, (N_CTX, TEXT_WIDTH), 20.0, random))  # type: ignore[arg-type]
 
 
-TRAINABLES: dict[str, Callable[[], Trainable]] = {
-    "SGD": lambda: Toy(torch.optim.SGD, lr=0.02, momentum=0.9, weight_decay=1e-4),
-    "AdamW": lambda: Toy(torch.optim.AdamW, lr=0.02, fused=True),
+GROUPS: dict[str, Callable[[], RunGroup]] = {
+    "SGD": lambda: OneByOne([Toy(torch.optim.SGD, lr=0.02, momentum=0.9, weight_decay=1e-4)]),
+    "AdamW": lambda: OneByOne([Toy(torch.optim.AdamW, lr=0.02, fused=True)]),
     "soft prompt": soft_prompt,
     "generator": generator,
     "linear probe": lambda: classifier(LinearProbe(WIDTH, CLASSES)),
@@ -152,15 +154,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(params=TRAINABLES)
-def build(request: pytest.FixtureRequest) -> Callable[[], Trainable]:
-    """Makes the same trainable anew, as a restarted process would."""
-    return TRAINABLES[request.param]
+@pytest.fixture(params=GROUPS)
+def build(request: pytest.FixtureRequest) -> Callable[[], RunGroup]:
+    """Makes the same group of one anew, as a restarted process would."""
+    return GROUPS[request.param]
 
 
 @pytest.fixture
-def build_toy() -> Callable[[], Trainable]:
-    return TRAINABLES["SGD"]
+def build_toy() -> Callable[[], RunGroup]:
+    return GROUPS["SGD"]
 
 
 @pytest.fixture

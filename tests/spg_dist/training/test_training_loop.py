@@ -9,71 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from loop_material import EPOCHS, Killed, Seen, run, run_script
 
-from spg_dist.training import (
-    Metrics,
-    OneByOne,
-    RunPlan,
-    Trainable,
-    TrainedRun,
-    TrainingDiverged,
-    finished_run,
-    read_trained,
-    replay,
-    train,
-)
+from spg_dist.training import RunGroup, TrainedRun, TrainingDiverged, read_trained
 from spg_dist.training.files import read_tensors, write_tensors
 
-Build = Callable[[], Trainable]
-
-EPOCHS = 4  # of each trainable in conftest.py
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class Seen:
-    """What was reported; stops the run after an epoch, if asked to."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.epochs: list[int] = []
-        self.metrics: list[Metrics] = []
-        self.stop_after = stop_after
-
-    def __call__(self, epoch: int, metrics: Metrics) -> None:
-        self.epochs.append(epoch)
-        self.metrics.append(metrics)
-        if epoch == self.stop_after:
-            raise Killed
-
-
-def raise_it(error: Exception) -> None:
-    raise error
-
-
-def plan(trainable: Any, folder: Path, seen: Seen | None = None, identity: str = "a") -> RunPlan:
-    return RunPlan(
-        identity=identity,
-        artifact=folder / "run.safetensors",
-        checkpoint=folder / "run.ckpt",
-        epochs=trainable.epochs,
-        report=seen or Seen(),
-        failed=raise_it,
-        resumed=lambda epochs: None,
-    )
-
-
-def run(trainable: Any, folder: Path, seen: Seen | None = None, identity: str = "a", seconds: float = 0) -> TrainedRun:
-    """A group of one; a run that is there already is not trained."""
-    planned = plan(trainable, folder, seen, identity)
-    finished = finished_run(planned)
-    if finished is not None:
-        replay(finished, planned.report)
-        return finished
-    (trained,) = train([(OneByOne([trainable]), [planned])], seconds)
-    assert trained is not None
-    return trained
+Build = Callable[[], RunGroup]
 
 
 def assert_same(one: TrainedRun, other: TrainedRun) -> None:
@@ -106,20 +47,20 @@ def test_a_run_may_be_killed_again_and_again(build: Build, tmp_path: Path) -> No
 
 
 def test_a_finished_run_is_not_trained_again(scripted: Callable[..., Any], tmp_path: Path) -> None:
-    first = run(scripted([1, 2, 3]), tmp_path)
+    first = run_script(scripted([1, 2, 3]), tmp_path)
     assert not (tmp_path / "run.ckpt").exists()
     untouched, seen = scripted([1, 2, 3]), Seen()
-    assert_same(run(untouched, tmp_path, seen), first)
+    assert_same(run_script(untouched, tmp_path, seen), first)
     assert seen.epochs == [0, 1, 2]
     assert untouched.weights()["seen"] == 0
 
 
 def test_checkpoints_are_written_no_oftener_than_asked(scripted: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        run(scripted([1, 2, 3]), tmp_path, Seen(stop_after=1), seconds=3600)
+        run_script(scripted([1, 2, 3]), tmp_path, Seen(stop_after=1), seconds=3600)
     assert not (tmp_path / "run.ckpt").exists()
     with pytest.raises(Killed):
-        run(scripted([1, 2, 3]), tmp_path, Seen(stop_after=1), seconds=0)
+        run_script(scripted([1, 2, 3]), tmp_path, Seen(stop_after=1), seconds=0)
     assert len(read_tensors(tmp_path / "run.ckpt")[1]["history"]) == 2
 
 
@@ -129,7 +70,7 @@ def test_checkpoints_are_written_no_oftener_than_asked(scripted: Callable[..., A
 def test_the_first_of_the_best_epochs_is_kept(
     scripted: Callable[..., Any], tmp_path: Path, accuracies: list[float], best: int
 ) -> None:
-    done = run(scripted(accuracies), tmp_path)
+    done = run_script(scripted(accuracies), tmp_path)
     assert (done.best_epoch, done.val_accuracy) == (best, accuracies[best])
     assert done.weights["seen"] == best + 1
     assert [metrics["val_accuracy"] for metrics in done.history] == accuracies
@@ -138,8 +79,8 @@ def test_the_first_of_the_best_epochs_is_kept(
 def test_the_best_epoch_survives_a_kill_after_it(scripted: Callable[..., Any], tmp_path: Path) -> None:
     accuracies = [10.0, 90.0, 20.0, 90.0, 30.0]
     with pytest.raises(Killed):
-        run(scripted(accuracies), tmp_path, Seen(stop_after=2))
-    done = run(scripted(accuracies), tmp_path)
+        run_script(scripted(accuracies), tmp_path, Seen(stop_after=2))
+    done = run_script(scripted(accuracies), tmp_path)
     assert (done.best_epoch, float(done.weights["seen"])) == (1, 2)
 
 
@@ -148,7 +89,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_by_name(
     scripted: Callable[..., Any], tmp_path: Path, loss: float
 ) -> None:
     with pytest.raises(TrainingDiverged, match=rf"loss is {loss} in epoch 1: .*Lower the learning rate"):
-        run(scripted([1, 2, 3], [0.5, loss, 0.5]), tmp_path)
+        run_script(scripted([1, 2, 3], [0.5, loss, 0.5]), tmp_path)
     assert not (tmp_path / "run.safetensors").exists()
     assert len(read_tensors(tmp_path / "run.ckpt")[1]["history"]) == 1, "the diverged state is not kept"
 
@@ -156,20 +97,20 @@ def test_a_loss_that_is_not_finite_ends_the_run_by_name(
 def test_an_accuracy_of_no_images_is_never_selected(scripted: Callable[..., Any], tmp_path: Path) -> None:
     """A mean over nothing is NaN, which no epoch could beat: the run would end without weights."""
     with pytest.raises(ValueError, match=r"val_accuracy is nan in epoch 0: .*no validation images"):
-        run(scripted([math.nan, 50]), tmp_path)
+        run_script(scripted([math.nan, 50]), tmp_path)
 
 
 def test_a_file_of_other_settings_is_trained_anew(scripted: Callable[..., Any], tmp_path: Path) -> None:
-    run(scripted([1, 2]), tmp_path, identity="lr=1")
-    done = run(scripted([3, 4, 5]), tmp_path, identity="lr=2")
+    run_script(scripted([1, 2]), tmp_path, identity="lr=1")
+    done = run_script(scripted([3, 4, 5]), tmp_path, identity="lr=2")
     assert (done.identity, done.val_accuracy) == ("lr=2", 5)
     assert read_trained(tmp_path / "run.safetensors").identity == "lr=2"
 
 
 def test_a_checkpoint_of_other_settings_is_not_resumed(scripted: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        run(scripted([9, 9, 9]), tmp_path, Seen(stop_after=1), identity="lr=1")
-    done = run(scripted([3, 4, 5]), tmp_path, identity="lr=2")
+        run_script(scripted([9, 9, 9]), tmp_path, Seen(stop_after=1), identity="lr=1")
+    done = run_script(scripted([3, 4, 5]), tmp_path, identity="lr=2")
     assert [metrics["val_accuracy"] for metrics in done.history] == [3, 4, 5]
     assert not (tmp_path / "run.ckpt").exists()
 
@@ -196,4 +137,29 @@ def test_a_damaged_file_is_named_with_its_cure(build_toy: Build, tmp_path: Path,
 def test_a_file_of_another_kind_or_version_is_named(scripted: Callable[..., Any], tmp_path: Path) -> None:
     write_tensors(tmp_path / "run.safetensors", {"a": torch.zeros(1)}, {"identity": "a", "from_the_future": 1})
     with pytest.raises(ValueError, match=r"run\.safetensors .*not a training run of this version.*delete it"):
-        run(scripted([1]), tmp_path)
+        run_script(scripted([1]), tmp_path)
+
+
+@pytest.mark.parametrize(("val_every", "judged"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3, 4]), (3, [2, 4]), (9, [4])])
+def test_only_judged_epochs_have_an_accuracy_and_can_be_kept(
+    scripted: Callable[..., Any], tmp_path: Path, val_every: int, judged: list[int]
+) -> None:
+    accuracies = [99.0, 20.0, 40.0, 30.0, 10.0]
+    done = run_script(scripted(accuracies), tmp_path, val_every=val_every)
+    assert [e for e, metrics in enumerate(done.history) if "val_accuracy" in metrics] == judged
+    best = max(judged, key=lambda epoch: accuracies[epoch])
+    assert (done.best_epoch, done.val_accuracy, float(done.weights["seen"])) == (best, accuracies[best], best + 1)
+
+
+def test_a_kill_between_judged_epochs_changes_nothing(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    accuracies = [10.0, 50.0, 20.0, 40.0, 30.0]
+    undisturbed = run_script(scripted(accuracies), tmp_path / "undisturbed", val_every=2)
+    for stop in (0, 2):
+        with pytest.raises(Killed):
+            run_script(scripted(accuracies), tmp_path / "killed", Seen(stop_after=stop), val_every=2)
+    assert_same(run_script(scripted(accuracies), tmp_path / "killed", val_every=2), undisturbed)
+
+
+def test_the_last_rule_keeps_the_last_epoch(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    done = run_script(scripted([50, 70, 60]), tmp_path, keep="last", val_every=2)
+    assert (done.best_epoch, done.val_accuracy, float(done.weights["seen"])) == (2, 60, 3)

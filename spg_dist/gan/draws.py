@@ -1,0 +1,66 @@
+"""All that is random in an epoch of stage 2, drawn by each run from its own seed.
+
+Shape suffixes: S steps, A runs, B batch, Z latent width, U hidden width, T steps of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spg_dist.gan.config import GanConfig
+from spg_dist.training.batches import random_batch, shuffled_batches
+from spg_dist.training.seeds import numpy_random, torch_random
+
+BLOCK_STEPS = 8  # drawn at once: one call instead of eight, at 1 MB a run
+
+
+def epoch_rows(train_rows: np.ndarray, batch: int, seed: int, epoch: int) -> np.ndarray:
+    """Rows (S, 2, B) of each step's real and fake batch; both are batches of the run's own training rows."""
+    random = numpy_random(seed, "gan", epoch)
+    pairs = [(real, random_batch(train_rows, batch, random)) for real in shuffled_batches(train_rows, batch, random)]
+    return np.asarray(pairs, dtype=np.int64)
+
+
+class EpochNoise:
+    """Noise and dropout of an epoch of several runs, a block of steps at a time.
+
+    What a run draws depends on its seed, the epoch and its own sizes alone.
+
+    Arguments:
+        settings: configuration, seed and epoch of each run.
+        batch: B, the same for all.
+    """
+
+    def __init__(self, settings: Sequence[tuple[GanConfig, int, int]], batch: int, device: torch.device) -> None:
+        self.configs = [config for config, _, _ in settings]
+        self.batch, self.device = batch, device
+        self.randoms = [torch_random(seed, "gan noise", epoch, device=device) for _, seed, epoch in settings]
+        self._z_TABZ = torch.empty(0)
+        self._dropout_T2A3BU: Tensor | None = None
+
+    def step(self, step: int, runs: int) -> tuple[Tensor, Tensor | None]:
+        """z_ABZ and dropout_2A3BU (see `StepInputs`) of the first runs. Steps must be asked for in order."""
+        place = step % BLOCK_STEPS
+        if place == 0:
+            self._draw(runs)
+        dropout = self._dropout_T2A3BU
+        return self._z_TABZ[place, :runs], None if dropout is None else dropout[place, :, :runs]
+
+    def _draw(self, runs: int) -> None:
+        pairs = list(zip(self.configs[:runs], self.randoms[:runs], strict=True))
+        z_shape = BLOCK_STEPS, self.batch, self.configs[0].latent_width
+        self._z_TABZ = torch.stack([torch.randn(z_shape, generator=r, device=self.device) for _, r in pairs], dim=1)
+        if any(config.dropout for config in self.configs):
+            self._dropout_T2A3BU = torch.stack([self._factors(config, random) for config, random in pairs], dim=2)
+
+    def _factors(self, config: GanConfig, random: torch.Generator) -> Tensor:
+        """What the units behind both dropout layers are multiplied by in the three passes of a step, (T, 2, 3B, U)."""
+        shape = BLOCK_STEPS, 2, 3 * self.batch, config.d_width
+        if not config.dropout:
+            return torch.ones(shape, device=self.device)
+        drawn = torch.rand(shape, generator=random, device=self.device)
+        return drawn.ge_(config.dropout).div_(1 - config.dropout)
