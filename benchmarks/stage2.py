@@ -11,9 +11,8 @@ history and no checkpoint. Both run in turn in one process; a figure is the medi
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.claims import Claim, print_table
+from benchmarks.class_names import BY_COUNT
+from benchmarks.timing import medians
 from spg_dist.clip.class_tokens import tokenize_classes
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import load_clip
@@ -31,8 +32,8 @@ from spg_dist.data import ImageRecord, Manifest
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.gan.clipping import discriminator_limits, generator_limits
 from spg_dist.gan.config import GanConfig
-from spg_dist.gan.networks import BATCH_NORM_EPS, SLOPE
-from spg_dist.gan.training import GeneratorTraining
+from spg_dist.gan.networks import BATCH_NORM_EPS, SLOPE, Discriminator
+from spg_dist.gan.training import GeneratorRun, GeneratorTraining, build_generator
 
 FEATURES, WIDTH, N_CTX, DOMAINS, BATCH = 5557, 512, 4, 3, 32
 
@@ -86,34 +87,50 @@ def bare_loop(
     return run
 
 
-def measure(steps: int = 100, rounds: int = 5, threads: int = 1, device: str = "cpu") -> list[Claim]:
-    """The claim. `steps`: of one round."""
-    torch.set_num_threads(threads)
+@dataclass(frozen=True)
+class Material:
+    """Random features of the size of PACS's three sources, prompt labels, and the text side of a random ViT-B/32."""
+
+    table: FeatureTable
+    labels_KPW: Tensor
+    encoder: PromptEncoder
+
+    def run(self, config: GanConfig, steps: int, seed: int) -> GeneratorRun:
+        """A run with so many steps an epoch."""
+        rows = np.arange(FEATURES)
+        return GeneratorRun(config, self.table, rows[: steps * BATCH], rows[:32], self.labels_KPW, self.encoder, seed)
+
+
+def material(device: str) -> Material:
     random = torch.Generator().manual_seed(0)
     x_ND = F.normalize(torch.randn(FEATURES, WIDTH, generator=random), dim=-1)
     images = tuple(ImageRecord(str(i), i % 7, i % DOMAINS, "train") for i in range(FEATURES))
-    manifest = Manifest("random", Path(), tuple("abcdefg"), tuple("xyz"), images)
+    manifest = Manifest("random", Path(), BY_COUNT[7], tuple("xyz"), images)
     table = FeatureTable(manifest, StoredView(x_ND.to(device), torch.arange(FEATURES)), [], device)
     labels_KPW = 0.05 * torch.randn(DOMAINS, N_CTX, WIDTH, generator=random)
     clip = load_clip(ClipConfig("ViT-B-32", "random"), device)
     tower = text_tower(clip.model)
     encoder = PromptEncoder(tower, tokenize_classes(clip.tokenizer, manifest.class_names, N_CTX, tower.context_length))
-    config, rows = GanConfig(), np.arange(FEATURES)
-    ours = GeneratorTraining(config, table, rows[: steps * BATCH], rows[:32], labels_KPW, encoder, seed=1)
+    return Material(table, labels_KPW, encoder)
+
+
+def measure(steps: int = 100, rounds: int = 5, threads: int = 1, device: str = "cpu") -> list[Claim]:
+    """The claim. `steps`: of one round."""
+    torch.set_num_threads(threads)
+    given, config = material(device), GanConfig()
+    run = given.run(config, steps, seed=1)
+    ours = GeneratorTraining([run])
+    generator = build_generator(config, WIDTH, N_CTX, WIDTH)
+    discriminator = Discriminator(WIDTH, config.d_width, N_CTX, WIDTH, config.dropout)
     limits = [
-        generator_limits(ours.generator, config.clip_norms),
-        discriminator_limits(ours.discriminator, config.clip_norms),
+        generator_limits(generator, config.clip_norms),
+        discriminator_limits(discriminator, config.clip_norms),
     ]
-    bare = bare_loop(config, table.plain.features_MD, table.domain_N, labels_KPW.to(device), limits)
-    steps = min(steps, FEATURES // BATCH)
-    taken: dict[str, list[float]] = {"ours": [], "bare": []}
-    for round_number in range(rounds + 1):
-        for name, work in (("ours", lambda: ours.train_epoch(0)), ("bare", lambda: bare(steps))):
-            began = time.perf_counter()
-            work()
-            if round_number:  # the first warms up
-                taken[name].append((time.perf_counter() - began) / steps)
-    mine, theirs = (statistics.median(taken[name]) for name in ("ours", "bare"))
+    table = given.table
+    bare = bare_loop(config, table.plain.features_MD, table.domain_N, given.labels_KPW.to(device), limits)
+    steps = run.steps
+    mine, theirs = medians(lambda: ours.train_epoch({0: 0}), lambda: bare(steps), rounds=rounds)
+    mine, theirs = mine / steps, theirs / steps
     return [
         Claim(
             claim="stage 2: steps per second, one run",
