@@ -12,7 +12,8 @@ A ratio is (seconds of an epoch of one run alone, times the runs) / (seconds of 
 sides take turns in one process. Stage 2 at the paper's size as in benchmarks/stage2.py, stage 1 with the text tower of
 ViT-B/32 and PACS's classes, random features. Validation is left out. Behind it stands the largest difference of any
 weight between the first, the middle and the last run of the group and the same runs trained alone, after all epochs.
-On a CPU one run already keeps a thread busy: the gain there is that of fewer, larger calls, and differences are zero.
+On a CPU the differences are zero, and stage 2 is slower as one program, since a run's weights and moments then leave
+the cache between its steps: training therefore makes each of its runs a group of its own there (`GeneratorRun.program`).
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class ExecutionConfig:
     """CPUs of one training worker, and its torch threads. Trained runs are bit-identical only for the same number."""
 
     runs_together: int = 48
-    """Runs that one worker trains at once, as one program where they are alike; further ones follow. A generator of the
-    paper's size, with its moments and its best weights, takes about 100 MB of the worker's memory."""
+    """Runs that one worker trains in lockstep, epoch by epoch, and as one program where that is faster; further ones
+    follow. A generator of the paper's size, with its moments and best weights, takes about 100 MB of its memory."""
 
     checkpoint_seconds: float = 15.0
     """At least so many seconds between two checkpoints of one run, more where runs trained together would spend over a

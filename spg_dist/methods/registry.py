@@ -37,7 +37,7 @@ class TrainedMethod:
         section: the branch of the configuration with the method's hyperparameters.
         run: what one run is trained from, and the digest of all that determines its result.
         group: the program that trains several such runs together.
-        alike: runs for which it gives the same can be in one group.
+        alike: runs for which it gives the same are one group.
     """
 
     section: str
@@ -52,7 +52,7 @@ TRAINED: dict[str, TrainedMethod] = {
     "coop": TrainedMethod("coop", coop_run, SoftPromptTraining, lambda run: run.alike),
     "cocoop": TrainedMethod("cocoop", cocoop_training),
     "dpl": TrainedMethod("dpl", dpl_training),
-    "spg": TrainedMethod("stage2", generator_run, GeneratorTraining, lambda run: run.alike),
+    "spg": TrainedMethod("stage2", generator_run, GeneratorTraining, lambda run: run.program),
 }
 
 PREDICTIONS: dict[str, Prediction] = {

@@ -157,6 +157,14 @@ def test_only_runs_of_the_same_sizes_are_one_program(encoder: PromptEncoder) -> 
     assert first.alike != made_run(encoder).alike  # another table
 
 
+def test_on_a_cpu_every_run_is_a_program_of_its_own(encoder: PromptEncoder) -> None:
+    made = table()
+    first, second = made_run(encoder, 1, made), made_run(encoder, 2, made)
+    assert first.program == first.program != second.program
+    made.device = torch.device("cuda")
+    assert first.program == second.program
+
+
 def test_a_run_that_goes_on_from_its_state_ends_like_an_undisturbed_one(encoder: PromptEncoder) -> None:
     whole, first, second = (training(encoder) for _ in range(3))
     expected = run(whole)
