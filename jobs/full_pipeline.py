@@ -4,7 +4,8 @@
     ray job submit --working-dir . -- python jobs/full_pipeline.py --config paper-pacs data.root=/data/PACS name=pacs
 
 Any field of the configuration is set by `branch.field=value`; `--help` explains them all, `--print-config` shows the
-result. The same command after a crash goes on where it stopped; a second run encodes nothing.
+result. The same command after a crash goes on where it stopped; a second run encodes nothing. `tune.trials=50` puts a
+search for better hyperparameters before the training.
 """
 
 from __future__ import annotations

@@ -69,10 +69,12 @@ def test_a_sweep_leaves_its_table_its_study_and_a_configuration_that_runs(
     assert (tmp_path / "predictions.csv").read_text().count("\n") == 2
 
     before = [(row["trial"], row["val_accuracy"]) for row in found]
+    features = {path: path.stat().st_mtime_ns for path in (home / "cache").rglob("*.arrow")}
     tune.main([*given, "tune.trials=4"])
     assert "3 of 4 trials finished before" in capsys.readouterr().out
     assert [(row["trial"], row["val_accuracy"]) for row in rows(sweep)][:3] == before
     assert len(rows(sweep)) == 4
+    assert {path: path.stat().st_mtime_ns for path in (home / "cache").rglob("*.arrow")} == features, "it encoded"
 
     message = refused([*given, "tune.trials=4", "stage2.epochs=5"], capsys)
     assert "stage2.epochs is 4 there and 5 here" in message
