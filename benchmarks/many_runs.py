@@ -13,7 +13,7 @@ sides take turns in one process. Stage 2 at the paper's size as in benchmarks/st
 ViT-B/32 and PACS's classes, random features. Validation is left out. Behind it stands the largest difference of any
 weight between the first, the middle and the last run of the group and the same runs trained alone, after all epochs.
 On a CPU the differences are zero, and stage 2 is slower as one program, since a run's weights and moments then leave
-the cache between its steps: training therefore makes each of its runs a group of its own there (`GeneratorRun.program`).
+the cache between its steps: training therefore makes each run a group of its own there (`GeneratorRun.program`).
 """
 
 from __future__ import annotations
