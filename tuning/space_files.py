@@ -17,6 +17,8 @@ from tuning.spaces import Choices, Dimension, Range, Space, field_of, label_of
 
 PRESETS = "tuning.presets"
 SEARCHED = ("stage1", "stage2")
+JUDGING = ("val_every", "val_images")
+"""Fields of both stages that say how a run is judged: searched, trials could not be compared."""
 
 
 def preset_names() -> list[str]:
@@ -84,13 +86,13 @@ def _fields(key: Any) -> tuple[str, ...]:
 
 
 def _check_field(source: str, name: str, known: list[str]) -> None:
-    searched = [field for field in known if field.split(".")[0] in SEARCHED]
+    searched = [field for field in known if field.split(".")[0] in SEARCHED and field.rsplit(".", 1)[-1] not in JUDGING]
     if name in searched:
         return
     if name in known:
         raise ValueError(
-            f"{source}: {name} cannot be searched: a trial is judged by what {' and '.join(SEARCHED)} make of features "
-            f"that are encoded once. Give {name} on the command line"
+            f"{source}: {name} cannot be searched: a trial is what {' and '.join(SEARCHED)} make of features that are "
+            f"encoded once, all judged alike. Give {name} on the command line"
         )
     raise ValueError(f"{source}: {unknown_field(name, searched)}")
 

@@ -59,6 +59,7 @@ def test_fields_that_change_together_are_set_together(tmp_path: Path) -> None:
         ("stage2.learnig_rate: {low: 1e-4, high: 1e-2}", "no field 'stage2.learnig_rate'.*'stage2.learning_rate'"),
         ("stage2: {low: 1, high: 2}", "there is no field 'stage2'"),
         ("clip.model: {choices: [RN50]}", "clip.model cannot be searched"),
+        ("stage2.val_images: {choices: [0, 50]}", "stage2.val_images cannot be searched"),
         ("stage2.epochs: [1, 2]", r"expected \{low, high\}"),
         ("stage2.epochs: {low: 10}", r"expected \{low, high\}"),
         ("stage2.epochs: {low: 80, high: 90}", "own value 70 is trial 0"),
