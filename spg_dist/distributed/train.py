@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from spg_dist.distributed.session import ray
+from spg_dist.distributed.session import interruptible, ray
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.curves import CurveWriter
@@ -86,7 +86,7 @@ def train_on_workers(
         ),
     )
     with listener:
-        trainer.fit()
+        interruptible(trainer.fit)
     events.shutdown()
     if listener.failed:
         raise RunsFailed("; ".join(failure.reason for failure in listener.failed))
@@ -126,9 +126,10 @@ class Listener:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        if kind is not KeyboardInterrupt:  # else the workers go on, and so would their news
+            self._thread.join()
         self.curves.__exit__(None, None, None)
         if self._error is not None:
             raise self._error
