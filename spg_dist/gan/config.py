@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from spg_dist.training import ScheduleConfig, ValidationConfig
+
+AdversarialLoss = Literal["least-squares", "cross-entropy"]
 
 
 @dataclass
@@ -63,6 +66,12 @@ class GanConfig(ValidationConfig):
     learning_rate: float = 2e-3
     """Peak learning rate of both AdamW optimizers (2e-4 for OfficeHome and DomainNet)."""
 
+    d_learning_rate_factor: float = 1.0
+    """The discriminator's learning rate is so many times the generator's, in every epoch."""
+
+    loss: AdversarialLoss = "least-squares"
+    """Adversarial loss: `least-squares` as the published code has it, or `cross-entropy` as the paper's equation."""
+
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's averaging coefficients."""
 
@@ -92,6 +101,8 @@ class GanConfig(ValidationConfig):
             raise ValueError(f"dropout is {self.dropout}, expected a probability from 0 to below 1")
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate is {self.learning_rate}, expected more than 0, e.g. 2e-3")
+        if self.d_learning_rate_factor <= 0:
+            raise ValueError(f"d_learning_rate_factor is {self.d_learning_rate_factor}, expected more than 0, e.g. 1")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas is {self.betas}, expected two numbers from 0 to below 1, e.g. [0.9, 0.999]")
         if self.weight_decay < 0:

@@ -1,12 +1,13 @@
-"""One adversarial step of stage 2 (SPG section 3.3, equations 4 and 5, with least-squares losses), for many runs.
+"""One adversarial step of stage 2 (SPG section 3.3, equations 4 and 5), for many runs.
 
 For each run, with label v and features x of the real batch, noise z and features x' of the fake one:
 
     L_D = mean (D(v, x) - 1)² + mean D(G(z, x'), x')²        one AdamW step of D on its clipped gradient
     L_G = mean (D(G(z, x'), x') - 1)²                        with the updated D; one AdamW step of G, clipped
 
-The losses are summed over runs, so that each run's gradient is that of its own losses. tests/spg_dist/gan/ holds the
-step against the same lines written plainly, one run and one tensor at a time.
+or the same with cross-entropy in the place of squares (`losses.py`). The losses are summed over runs, so that each run's
+gradient is that of its own losses. tests/spg_dist/gan/ holds the step against the same lines written plainly, one run
+and one tensor at a time.
 
 Shape suffixes: A runs of a step, R all runs, N parameters, B batch, D feature width, Z latent width, P context tokens,
 W text width, U hidden width.
@@ -25,6 +26,7 @@ from torch.optim.adamw import adamw
 
 from spg_dist.gan.clipping import clip_each, discriminator_limits, generator_limits
 from spg_dist.gan.config import GanConfig
+from spg_dist.gan.losses import validity_loss
 from spg_dist.gan.networks import Discriminator, Generator
 from spg_dist.gan.stacked import MOMENTS, StackedNetwork
 from spg_dist.training.optimizers import under
@@ -72,7 +74,7 @@ class AdversarialStep:
 
     Arguments:
         generators, discriminators: the first networks, one of each run, all of the same sizes.
-        configs: of each run; learning rates, limits, betas and weight decay may differ.
+        configs: of each run; the loss is the same, while learning rates, limits, betas and weight decay may differ.
         clips: False trains the run without gradient clipping.
     """
 
@@ -104,7 +106,7 @@ class AdversarialStep:
         """One step of D, then one of G, of the first A runs.
 
         Arguments:
-            rates: learning rate of each of these runs.
+            rates: learning rate of each of these runs' generators.
         """
         A, B, _ = inputs.real_ABD.shape
         dropout = inputs.dropout_2A3BU
@@ -114,12 +116,14 @@ class AdversarialStep:
         real = torch.cat([inputs.label_ABPW.flatten(2), inputs.real_ABD], dim=-1)
         fake = torch.cat([prompt_ABV.detach(), inputs.fake_ABD], dim=-1)
         valid_A2B = self.discriminator(d, torch.cat([real, fake], dim=1), first)[..., 0]
-        d_loss_A = (valid_A2B[:, :B] - 1).square().mean(dim=1) + valid_A2B[:, B:].square().mean(dim=1)
-        d_norms_NA = self._update(self.discriminator, d_loss_A, d, self.d_limits_NR[:, :A], rates)
+        loss = self.configs[0].loss
+        d_loss_A = validity_loss(loss, valid_A2B[:, :B], real=True) + validity_loss(loss, valid_A2B[:, B:], real=False)
+        d_rates = [rate * config.d_learning_rate_factor for rate, config in zip(rates, self.configs, strict=False)]
+        d_norms_NA = self._update(self.discriminator, d_loss_A, d, self.d_limits_NR[:, :A], d_rates)
 
         fixed = self.discriminator.of_first(A, learn=False)
         valid_AB = self.discriminator(fixed, torch.cat([prompt_ABV, inputs.fake_ABD], dim=-1), again)[..., 0]
-        g_loss_A = (valid_AB - 1).square().mean(dim=1)
+        g_loss_A = validity_loss(loss, valid_AB, real=True)
         g_norms_NA = self._update(self.generator, g_loss_A, g, self.g_limits_NR[:, :A], rates)
         self.steps[:A] = [steps + 1 for steps in self.steps[:A]]
         return StepLosses(d_loss_A.detach(), g_loss_A.detach(), torch.cat([d_norms_NA, g_norms_NA]))

@@ -73,7 +73,7 @@ class GeneratorRun:
         """What runs of one program have in common; all else may differ."""
         config = self.config
         sizes = config.latent_width, tuple(config.g_widths), config.d_width, self.batch, self.labels_KPW.shape
-        return (*sizes, id(self.table))
+        return (*sizes, config.loss, id(self.table))
 
     @property
     def program(self) -> Hashable:

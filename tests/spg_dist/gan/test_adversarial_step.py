@@ -6,7 +6,7 @@ Many runs side by side are each their own slow one, and on a CPU each has the bi
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -130,10 +130,17 @@ class SlowStep:
     """The step as the paper tells it: two backward passes, nothing shared, nothing skipped."""
 
     def __init__(
-        self, generator: Generator, discriminator: Discriminator, rate: float, norms: ClipNorms | None
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        rate: float,
+        norms: ClipNorms | None,
+        d_rate: float | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
     ) -> None:
-        self.g, self.d, self.norms = generator, discriminator, norms
-        self.g_adam, self.d_adam = (SlowAdamW(list(n.parameters()), rate) for n in (generator, discriminator))
+        self.g, self.d, self.norms, self.loss = generator, discriminator, norms, loss
+        self.g_adam = SlowAdamW(list(generator.parameters()), rate)
+        self.d_adam = SlowAdamW(list(discriminator.parameters()), rate if d_rate is None else d_rate)
 
     def __call__(self, i: PlainInputs) -> tuple[float, float]:
         real, fake, again = i.keep_32BU
@@ -141,14 +148,14 @@ class SlowStep:
         prompt = self.g(i.z_BZ, i.fake_BD)
         valid = self.d(i.label_BPW, i.real_BD, real)
         false = self.d(prompt.detach(), i.fake_BD, fake)
-        d_loss: Tensor = F.mse_loss(valid, torch.ones_like(valid)) + F.mse_loss(false, torch.zeros_like(false))
+        d_loss = self.loss(valid, torch.ones_like(valid)) + self.loss(false, torch.zeros_like(false))
         self.d.zero_grad()
         d_loss.backward()
         if self.norms:
             slow_clip(self.d, discriminator_limits(self.d, self.norms))
         self.d_adam.step()
         valid = self.d(prompt, i.fake_BD, again)
-        g_loss: Tensor = F.mse_loss(valid, torch.ones_like(valid))
+        g_loss = self.loss(valid, torch.ones_like(valid))
         self.g.zero_grad()
         g_loss.backward()
         if self.norms:
@@ -175,6 +182,20 @@ def test_ten_steps_equal_the_slow_ones(norms: ClipNorms | None) -> None:
     generator, discriminator = networks()
     slow = SlowStep(copy.deepcopy(generator), copy.deepcopy(discriminator), 2e-3, norms)
     step = AdversarialStep([generator], [discriminator], [GanConfig(clip_norms=norms or GENERAL)], [norms is not None])
+    for t in range(10):
+        d_loss, g_loss = slow(inputs(t))
+        done = step(side_by_side(inputs(t)), [2e-3])
+        assert done.d_loss_A.tolist() == [pytest.approx(d_loss, rel=1e-9)]
+        assert done.g_loss_A.tolist() == [pytest.approx(g_loss, rel=1e-9)]
+    assert_same_networks(step.state(0), slow)
+
+
+def test_cross_entropy_and_a_discriminator_of_another_rate_equal_the_slow_steps() -> None:
+    generator, discriminator = networks()
+    pair = copy.deepcopy((generator, discriminator))
+    slow = SlowStep(*pair, rate=2e-3, norms=GENERAL, d_rate=5e-4, loss=F.binary_cross_entropy_with_logits)
+    config = GanConfig(loss="cross-entropy", d_learning_rate_factor=0.25)
+    step = AdversarialStep([generator], [discriminator], [config], [True])
     for t in range(10):
         d_loss, g_loss = slow(inputs(t))
         done = step(side_by_side(inputs(t)), [2e-3])
