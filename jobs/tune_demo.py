@@ -1,6 +1,6 @@
 """`make tune-demo`: a small sweep on the embedded data, on a Ray head of its own that goes when it is done.
 
-Takes the arguments of tune.py, whose --help explains them. Under 5 minutes on 2 cores; a second run trains nothing.
+Takes the arguments of tune.py, whose --help explains them. About 2 minutes on 2 cores; a second run trains nothing.
 """
 
 from __future__ import annotations

@@ -29,6 +29,17 @@ from tuning.spaces import short_names
 
 RANDOM_WEIGHTS = "Random weights: the figures show that the sweep works, and mean nothing beyond that."
 
+SECTIONS = {
+    "gain": "Gain",
+    "history": "History",
+    "importances": "Importances",
+    "front": "Accuracy and cost",
+    "parallel": "All dimensions",
+    "slices": "Slices",
+    "trials": "Trials",
+    "configuration": "Configuration",
+}
+
 
 def write_sweep_report(path: Path, report: SweepReport) -> None:
     """Replace the file `path` by the page of `report`: one file, no scripts, nothing loaded from elsewhere."""
@@ -36,33 +47,12 @@ def write_sweep_report(path: Path, report: SweepReport) -> None:
 
 
 def sweep_html(report: SweepReport) -> str:
-    """The whole page."""
-    failed = [row for row in report.rows if row.reason]
-    importances = _importances(report)
-    front = _front(report)
-    sections = {
-        "gain": "Gain",
-        "history": "History",
-        "importances": "Importances",
-        "front": "Accuracy and cost",
-        "parallel": "All dimensions",
-        "slices": "Slices",
-        "trials": "Trials",
-        "configuration": "Configuration",
-    }
+    """The whole page. A section without content is left out, and so is its entry in the table of contents."""
+    importances, front = _importances(report), _front(report)
     left_out = {name for name, shown in {"importances": importances, "front": front}.items() if not shown}
     return page_html(
         "sweep.html.j2",
-        Shell(
-            title=f"{report.name}: sweep of {len(report.rows)} trials",
-            kicker="sweep report",
-            heading=report.name,
-            warnings=[RANDOM_WEIGHTS] if report.random_weights else [],
-            lead=_lead(report),
-            numbers=_numbers(report),
-            facts=report.facts,
-            sections={name: title for name, title in sections.items() if name not in left_out},
-        ),
+        _shell(report, {name: title for name, title in SECTIONS.items() if name not in left_out}),
         package="tuning.report",
         report=report,
         tested=_tested(report),
@@ -74,17 +64,32 @@ def sweep_html(report: SweepReport) -> str:
         parallel=Markup(parallel_plot(report, "parallel")),
         parallel_rem=max(34, round(4.2 * (len(report.dimensions) + 1))),
         parallel_legend=Legend("", {"best trial": BEST, "defaults (trial 0)": DEFAULTS, "best quarter": COMPLETED}),
-        slices=FigureGroup(
-            "",
-            [
-                Figure(dimension.name, Markup(slice_plot(report, dimension, f"slice-{number}")))
-                for number, dimension in enumerate(report.dimensions)
-            ],
-        ),
-        failed=failed,
+        slices=_slices(report),
+        failed=[row for row in report.rows if row.reason],
         columns=short_names(report.dimensions),
         short=short,
     )
+
+
+def _shell(report: SweepReport, sections: dict[str, str]) -> Shell:
+    return Shell(
+        title=f"{report.name}: sweep of {len(report.rows)} trials",
+        kicker="sweep report",
+        heading=report.name,
+        warnings=[RANDOM_WEIGHTS] if report.random_weights else [],
+        lead=_lead(report),
+        numbers=_numbers(report),
+        facts=report.facts,
+        sections=sections,
+    )
+
+
+def _slices(report: SweepReport) -> FigureGroup:
+    figures = [
+        Figure(dimension.name, Markup(slice_plot(report, dimension, f"slice-{number}")))
+        for number, dimension in enumerate(report.dimensions)
+    ]
+    return FigureGroup("", figures)
 
 
 def _lead(report: SweepReport) -> str:
