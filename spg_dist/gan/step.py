@@ -5,9 +5,9 @@ For each run, with label v and features x of the real batch, noise z and feature
     L_D = mean (D(v, x) - 1)² + mean D(G(z, x'), x')²        one AdamW step of D on its clipped gradient
     L_G = mean (D(G(z, x'), x') - 1)²                        with the updated D; one AdamW step of G, clipped
 
-or the same with cross-entropy in the place of squares (`losses.py`). The losses are summed over runs, so that each run's
-gradient is that of its own losses. tests/spg_dist/gan/ holds the step against the same lines written plainly, one run
-and one tensor at a time.
+or the same with cross-entropy in the place of squares (`losses.py`). The losses are summed over runs, so that each
+run's gradient is that of its own losses. tests/spg_dist/gan/ holds the step against the same lines written plainly, one
+run and one tensor at a time.
 
 Shape suffixes: A runs of a step, R all runs, N parameters, B batch, D feature width, Z latent width, P context tokens,
 W text width, U hidden width.
