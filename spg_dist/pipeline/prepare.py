@@ -37,11 +37,14 @@ def load_images(config: Config, display: Display) -> list[Manifest]:
 
 def _load_manifest(data: DataConfig, display: Display) -> Manifest:
     """The manifest of one data set; the embedded one is drawn first."""
-    if data.dataset == "drawn":
+    drawn = data.dataset == "drawn"
+    if drawn:
         folder = home() / "data" / f"drawn-{data.images_per_class}"
         write_drawn_dataset(folder, data.images_per_class)
         data = DataConfig(dataset="folder", root=str(folder), name=data.name or "drawn")
     manifest = load_manifest(replace(data, root=str(resolve(data.root))), home() / "splits")
+    if drawn:
+        manifest = replace(manifest, splits_source="the embedded data set's own, drawn with its images")
     display.say(
         f"{manifest.dataset}: {len(manifest.images)} images, {len(manifest.domains)} domains "
         f"({', '.join(manifest.domains)}), {len(manifest.class_names)} classes in {manifest.root}"

@@ -75,8 +75,6 @@ def _images_in_words(experiment: Experiment) -> str:
 
 def _splits_in_words(experiment: Experiment) -> str:
     """Paths relative to the data set's folder, or to the home of the run's outputs."""
-    if experiment.config.data.dataset == "drawn":
-        return "the embedded data set's own, drawn with its images"
     said = experiment.manifest.splits_source
     for folder in (experiment.manifest.root, home()):
         said = said.replace(f"{folder}/", "")
