@@ -105,6 +105,16 @@ def test_the_lead_says_what_tuning_gained(tmp_path: Path, config: Config, built:
     assert "66.5 ± 0.7 % against 64.5 ± 0.7 % of the defaults over 2 seeds" in lead
 
 
+@pytest.mark.parametrize(("gain", "level"), [(0.3, True), (2.0, False)])
+def test_a_gain_within_the_spread_over_seeds_is_none(
+    tmp_path: Path, config: Config, built: ExperimentBuilder, gain: float, level: bool
+) -> None:
+    _, report = swept(tmp_path, config, built)
+    page = sweep_html(replace(report, best_tested=spreads_of(accuracies(gain))))
+    assert ("no clear difference" in page) == level
+    assert ("points, within the spread" in page) == level
+
+
 def test_a_sweep_that_found_nothing_better_says_so(tmp_path: Path, config: Config, built: ExperimentBuilder) -> None:
     _, report = swept(tmp_path, config, built, trials=2)
     assert report.best == 0

@@ -15,7 +15,9 @@ from optuna.trial import TrialState
 from spg_dist.config import Config, dump_config
 from spg_dist.data import Manifest
 from spg_dist.evaluation.results import Spread, spread
+from spg_dist.pipeline.report_facts import warnings_of_run
 from spg_dist.pipeline.testing import TestedRun
+from spg_dist.report.headline import RANDOM_WEIGHTS_WARNING
 from tuning.final import Final
 from tuning.outputs import STATES, val_accuracy_of, without_sweep
 from tuning.spaces import Dimension, Label, with_values
@@ -67,6 +69,7 @@ class SweepReport:
     Arguments:
         importances: dimension → share of all importance, 0 to 1, largest first; empty with too few trials.
         front: numbers of the trials that no other beats in both accuracy and cost; empty with one objective.
+        warnings: what must be read before any figure.
         changed: field, its value in the defaults and in the best configuration, where they differ.
     """
 
@@ -80,7 +83,7 @@ class SweepReport:
     best_tested: Tested
     changed: list[tuple[str, str, str]]
     facts: dict[str, str]
-    random_weights: bool
+    warnings: list[str]
     config_yaml: str
 
     def row(self, number: int) -> TrialRow:
@@ -112,7 +115,7 @@ def report_of(
         best_tested=tuned,
         changed=[(name, _text(before[name]), _text(value)) for name, value in values.items() if value != before[name]],
         facts=_facts(study, config, manifest, clip_name, rows),
-        random_weights=random_weights,
+        warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + warnings_of_run(config),
         config_yaml=dump_config(without_sweep(with_values(config, values))),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from markupsafe import Markup
@@ -26,8 +27,6 @@ from tuning.report.figures import (
     slice_plot,
 )
 from tuning.spaces import short_names
-
-RANDOM_WEIGHTS = "Random weights: the figures show that the sweep works, and mean nothing beyond that."
 
 SECTIONS = {
     "gain": "Gain",
@@ -76,7 +75,7 @@ def _shell(report: SweepReport, sections: dict[str, str]) -> Shell:
         title=f"{report.name}: sweep of {len(report.rows)} trials",
         kicker="sweep report",
         heading=report.name,
-        warnings=[RANDOM_WEIGHTS] if report.random_weights else [],
+        warnings=report.warnings,
         lead=_lead(report),
         numbers=_numbers(report),
         facts=report.facts,
@@ -102,11 +101,12 @@ def _lead(report: SweepReport) -> str:
             f"No trial is better than the defaults on the sources' val split; on targets that no trial has seen they "
             f"reach {found}{over}."
         )
+    level = ": no clear difference" if _is_level(report.best_tested.average, report.defaults_tested.average) else ""
     gain = "" if defaults is None else f", {best - defaults:.2f} points above the defaults"
     return (
         f"Trial {report.best} reaches {best:.2f} % on the sources' val split{gain}. On targets that no trial has seen "
         f"it reaches {_percent(report.best_tested.average)} against {_percent(report.defaults_tested.average)} of the "
-        f"defaults{over}."
+        f"defaults{over}{level}."
     )
 
 
@@ -123,10 +123,15 @@ def _numbers(report: SweepReport) -> list[Number]:
     numbers.append(Number("Defaults, on unseen targets", f"{before.mean:.1f} %", remark))
     gain = round(tested.mean, 1) - round(before.mean, 1)
     sign = "+" if gain > 0 else "−" if gain < 0 else "±"
-    within = max(tested.std or 0.0, before.std or 0.0)
-    unsure = "within the spread over seeds" if within and abs(gain) <= within else "points of accuracy"
-    numbers.append(Number("Tuning gained", f"{sign}{abs(gain):.1f}", unsure))
+    remark = "points, within the spread" if _is_level(tested, before) else "points of accuracy"
+    numbers.append(Number("Tuning gained", f"{sign}{abs(gain):.1f}", remark))
     return numbers
+
+
+def _is_level(best: Spread, defaults: Spread) -> bool:
+    """As in a run's report: the difference, as printed, is no larger than its own standard deviation over seeds."""
+    deviation = math.hypot(best.std or 0.0, defaults.std or 0.0)
+    return abs(round(best.mean, 1) - round(defaults.mean, 1)) <= round(deviation, 1) + 1e-9
 
 
 def _percent(value: Spread) -> str:
