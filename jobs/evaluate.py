@@ -25,7 +25,7 @@ from spg_dist.progress import Display, Stopwatch
 
 
 def main(arguments: list[str]) -> None:
-    config = parse_config(arguments, "evaluate.py", __doc__)
+    config = parse_config(arguments, "evaluate.py", __doc__, sweeps=False)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
         watch = Stopwatch(display)
         builder, summary = prepare(config, folder, executor, watch)

@@ -73,10 +73,11 @@ def preset_names() -> list[str]:
     return sorted(entry.name[:-5] for entry in resources.files(PRESETS).iterdir() if entry.name.endswith(".yaml"))
 
 
-def parse_config(arguments: Sequence[str], prog: str, description: str | None = None) -> Config:
+def parse_config(arguments: Sequence[str], prog: str, description: str | None = None, sweeps: bool = True) -> Config:
     """The configuration that a command line asks for. Fields are given as `stage2.epochs=20` or `--stage2.epochs 20`.
 
-    Exits with status 2 and a message on an unknown field, a wrong type or a value out of range.
+    Exits with status 2 and a message on an unknown field, a wrong type or a value out of range, and on a number of
+    trials for a job that makes no sweep.
     """
     parser = build_parser(prog, description)
     arguments = _with_homes(arguments)
@@ -85,7 +86,13 @@ def parse_config(arguments: Sequence[str], prog: str, description: str | None = 
         if fault:
             parser.error(fault)
     parsed = parser.parse_args([_as_option(argument) for argument in _presets_as_paths(arguments)])
-    return _instantiate(parser, parsed)
+    config = _instantiate(parser, parsed)
+    if config.tune.trials and not sweeps:
+        parser.error(
+            f"tune.trials is {config.tune.trials}, but {prog} makes no sweep: run jobs/tune.py, "
+            f"then {prog} --config sweeps/{config.name}/best.yaml"
+        )
+    return config
 
 
 def load_config(text: str, source: str) -> Config:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -186,3 +187,11 @@ def test_a_job_runs_as_a_script_from_any_folder(home: Path, tmp_path: Path) -> N
     command = [sys.executable, str(REPOSITORY / "jobs" / "encode.py"), "--print-config", *SETTINGS]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "images_per_class: 6" in done.stdout
+
+
+@pytest.mark.parametrize("job", [train, evaluate])
+def test_a_job_that_makes_no_sweep_refuses_trials(job: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        job.main([*SETTINGS, "name=swept", "tune.trials=3"])
+    assert stopped.value.code == 2
+    assert "run jobs/tune.py, then" in capsys.readouterr().err
