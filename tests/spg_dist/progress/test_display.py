@@ -18,7 +18,13 @@ class Screen:
     def __init__(self, terminal: bool) -> None:
         self.stream = io.StringIO()
         self.console = Console(
-            file=self.stream, force_terminal=terminal, soft_wrap=True, highlight=False, width=100, emoji=False
+            file=self.stream,
+            force_terminal=terminal,
+            soft_wrap=True,
+            highlight=False,
+            width=100,
+            emoji=False,
+            _environ={"TERM": "xterm"},  # whatever terminal the tests run in, a dumb one too
         )
 
     @property
