@@ -26,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 # Started as a file, this folder comes first on the path and this very file would be imported as `cache`.
@@ -38,6 +37,7 @@ import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 
 from benchmarks.claims import Claim, print_table  # noqa: E402
+from benchmarks.timing import medians  # noqa: E402
 from cache import DigestIndex, FeatureCache, FeatureKey, Reader, StoreName  # noqa: E402
 from cache.digest_index import HASHING_THREADS  # noqa: E402
 from cache.lmdb_pages import seal_pages  # noqa: E402
@@ -97,17 +97,6 @@ def fill(root: Path, rows: int, store: StoreName) -> Reader:
     return cache.reader()
 
 
-def medians(*actions: Callable[[], object], rounds: int) -> list[float]:
-    """Median seconds of each action; they take turns, so that noise of the machine meets all alike."""
-    seconds = np.empty((rounds, len(actions)))
-    for turn in range(rounds):
-        for column in np.random.default_rng(turn).permutation(len(actions)):
-            start = time.perf_counter()
-            actions[column]()
-            seconds[turn, column] = time.perf_counter() - start
-    return [float(median) for median in np.median(seconds, axis=0)]
-
-
 def random_batches(name: str, reader: Reader, matrix: npt.NDArray[np.float16], target: float | None) -> Claim:
     """Batches of 512 random rows, from the cache and from a memmap of the same array."""
     matrix.sum(dtype=np.float32)  # into the page cache
@@ -115,7 +104,7 @@ def random_batches(name: str, reader: Reader, matrix: npt.NDArray[np.float16], t
         reader.take(np.arange(start, min(start + 8192, len(matrix))))
     source = np.random.default_rng(1)
     picks = iter([source.integers(0, len(matrix), BATCH_ROWS) for _ in range(2 * 400)])
-    ours, theirs = medians(lambda: reader.take(next(picks)), lambda: matrix[next(picks)], rounds=400)
+    ours, theirs = medians(lambda: reader.take(next(picks)), lambda: matrix[next(picks)], rounds=400, warm_up=False)
     return Claim(
         claim=f"cache: random batches of {BATCH_ROWS} rows, {name}",
         demand="at least 0.9 of a numpy memmap of the same array" if target else "beside a numpy memmap",
@@ -236,7 +225,6 @@ def writing(root: Path) -> Claim:
     model = open_clip.create_model("ViT-B-32").eval()
     images = torch.rand(32, 3, 224, 224)
     with torch.inference_mode():
-        model.encode_image(images)
         (encode,) = medians(lambda: model.encode_image(images), rounds=5)
     cache, source = FeatureCache.open(root / "write", KEY), np.random.default_rng(3)
     values = source.standard_normal((256, WIDTH)).astype(np.float32)

@@ -75,8 +75,8 @@ class TrialTable:
         if trial.state == TrialState.FAIL:
             return f"{said}: {trial.user_attrs.get('reason', 'no reason known')}"
         said += "" if value is None else f": val accuracy {value:.2f} %"
-        if trial.duration:
-            said += f" in {trial.duration.total_seconds():.1f} s"
+        if "cost_seconds" in trial.user_attrs:  # not the time since it was asked for: a sweep may have lain dead
+            said += f" in {trial.user_attrs['cost_seconds']:.1f} s of training"
         return said + (f"; best {best.values[0]:.2f} % (trial {best.number})" if best else "")
 
 

@@ -11,21 +11,9 @@ from pathlib import Path
 import pytest
 
 from jobs import full_pipeline
-from spg_dist.embedded.drawing import draw
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOMAINS = ("art", "cartoon", "photo")
-CLASSES = ("boat", "car", "fish")
-
-
-def draw_images(root: Path, each: int = 6) -> Path:
-    """54 drawings: `<root>/<domain>/<class>/<n>.png`."""
-    for domain in DOMAINS:
-        for name in CLASSES:
-            (root / domain / name).mkdir(parents=True)
-            for i in range(each):
-                draw(name, domain, 1, i).save(root / domain / name / f"{i}.png", compress_level=1)
-    return root
 
 
 def arguments(root: Path, home: Path, *settings: str) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from bad_input_material import CLASSES, DOMAINS, arguments, draw_images, failure, half_written
+from bad_input_material import DOMAINS, arguments, failure, half_written
+from drawn_material import CLASSES, draw_images
 
 from jobs import full_pipeline
 
@@ -23,13 +24,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Not to be changed by a test."""
-    return draw_images(tmp_path_factory.mktemp("drawn") / "set")
+    return draw_images(tmp_path_factory.mktemp("drawn") / "set", DOMAINS)
 
 
 @pytest.fixture
 def own_images(tmp_path: Path) -> Path:
     """To be spoilt."""
-    return draw_images(tmp_path / "own", each=4)
+    return draw_images(tmp_path / "own", DOMAINS, each=4)
 
 
 def write_splits(root: Path, leave_out: Callable[[str, str, int], bool] = lambda *_: False) -> None:

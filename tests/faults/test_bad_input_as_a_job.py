@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_input_material import arguments, draw_images, half_written, one_message, start
+from bad_input_material import DOMAINS, arguments, half_written, one_message, start
+from drawn_material import draw_images
 from PIL import Image
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_images(tmp_path_factory.mktemp("drawn") / "set")
+    return draw_images(tmp_path_factory.mktemp("drawn") / "set", DOMAINS)
 
 
 def test_a_missing_root(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(
 
 
 def test_odd_images_are_used_and_bad_ones_set_aside_in_one_run(tmp_path: Path) -> None:
-    root = draw_images(tmp_path / "set")
+    root = draw_images(tmp_path / "set", DOMAINS)
     place, good = root / "cartoon" / "car", Image.open(root / "cartoon" / "car" / "0.png").convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6

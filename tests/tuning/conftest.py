@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tuning_material import builder, configured, draw_images
+from drawn_material import draw_images
+from tuning_material import builder, configured
 
 from spg_dist.config import Config
 from spg_dist.experiment.experiment import ExperimentBuilder

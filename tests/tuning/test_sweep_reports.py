@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tuning_material import DOMAINS, a_space, study_of
+from drawn_material import DOMAINS
+from tuning_material import a_space, study_of
 
 from spg_dist.config import Config
 from spg_dist.config.tune import AshaConfig

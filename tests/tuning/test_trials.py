@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tuning_material import DOMAINS, a_space, configured, study_of, told
+from drawn_material import DOMAINS
+from tuning_material import a_space, configured, study_of, told
 
 from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder

@@ -9,7 +9,6 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 
 from spg_dist.config import Config, parse_config
-from spg_dist.embedded.drawing import draw
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.pipeline.executor import LocalExecutor
@@ -19,8 +18,6 @@ from tuning.space_files import load_space
 from tuning.spaces import Space
 from tuning.study import SweepStudy
 
-DOMAINS = ("art", "photo", "sketch")
-CLASSES = ("boat", "car", "fish")
 SETTINGS = (
     "data.dataset=folder",
     "clip.device=cpu",
@@ -52,15 +49,6 @@ class Quiet(Display):
     @property
     def text(self) -> str:
         return self.stream.getvalue()
-
-
-def draw_images(root: Path, each: int = 6) -> Path:
-    for domain in DOMAINS:
-        for name in CLASSES:
-            (root / domain / name).mkdir(parents=True)
-            for i in range(each):
-                draw(name, domain, 1, i).save(root / domain / name / f"{i}.png", compress_level=1)
-    return root
 
 
 def arguments(images: Path, home: Path, *settings: str) -> list[str]:

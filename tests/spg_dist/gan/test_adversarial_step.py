@@ -177,17 +177,21 @@ def assert_same_networks(state: dict[str, Tensor], slow: SlowStep) -> None:
             )
 
 
-@pytest.mark.parametrize("norms", [GENERAL, OTHER, None])
-def test_ten_steps_equal_the_slow_ones(norms: ClipNorms | None) -> None:
-    generator, discriminator = networks()
-    slow = SlowStep(copy.deepcopy(generator), copy.deepcopy(discriminator), 2e-3, norms)
-    step = AdversarialStep([generator], [discriminator], [GanConfig(clip_norms=norms or GENERAL)], [norms is not None])
+def assert_ten_equal_steps(step: AdversarialStep, slow: SlowStep) -> None:
     for t in range(10):
         d_loss, g_loss = slow(inputs(t))
         done = step(side_by_side(inputs(t)), [2e-3])
         assert done.d_loss_A.tolist() == [pytest.approx(d_loss, rel=1e-9)]
         assert done.g_loss_A.tolist() == [pytest.approx(g_loss, rel=1e-9)]
     assert_same_networks(step.state(0), slow)
+
+
+@pytest.mark.parametrize("norms", [GENERAL, OTHER, None])
+def test_ten_steps_equal_the_slow_ones(norms: ClipNorms | None) -> None:
+    generator, discriminator = networks()
+    slow = SlowStep(copy.deepcopy(generator), copy.deepcopy(discriminator), 2e-3, norms)
+    step = AdversarialStep([generator], [discriminator], [GanConfig(clip_norms=norms or GENERAL)], [norms is not None])
+    assert_ten_equal_steps(step, slow)
 
 
 def test_cross_entropy_and_a_discriminator_of_another_rate_equal_the_slow_steps() -> None:
@@ -195,13 +199,7 @@ def test_cross_entropy_and_a_discriminator_of_another_rate_equal_the_slow_steps(
     pair = copy.deepcopy((generator, discriminator))
     slow = SlowStep(*pair, rate=2e-3, norms=GENERAL, d_rate=5e-4, loss=F.binary_cross_entropy_with_logits)
     config = GanConfig(loss="cross-entropy", d_learning_rate_factor=0.25)
-    step = AdversarialStep([generator], [discriminator], [config], [True])
-    for t in range(10):
-        d_loss, g_loss = slow(inputs(t))
-        done = step(side_by_side(inputs(t)), [2e-3])
-        assert done.d_loss_A.tolist() == [pytest.approx(d_loss, rel=1e-9)]
-        assert done.g_loss_A.tolist() == [pytest.approx(g_loss, rel=1e-9)]
-    assert_same_networks(step.state(0), slow)
+    assert_ten_equal_steps(AdversarialStep([generator], [discriminator], [config], [True]), slow)
 
 
 @pytest.mark.parametrize("one_call_for_all", [False, True], ids=["as on a CPU", "as on an accelerator"])

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from experiment_material import Outcome, arguments, draw_images, outcome, run
+from drawn_material import draw_images
+from experiment_material import Outcome, arguments, outcome, run
 
 from spg_dist.experiment.folder import RunFolder
 

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from jobs import full_pipeline
 from spg_dist.config import parse_config
-from spg_dist.embedded.drawing import draw
 from spg_dist.evaluation.results import ResultRow, read_results
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
@@ -23,8 +22,6 @@ from spg_dist.pipeline.training import train_runs
 from spg_dist.progress import Display
 from spg_dist.training import TrainedRun, read_trained
 
-DOMAINS = ("art", "photo", "sketch")
-CLASSES = ("boat", "car", "fish")
 TRAINED_METHODS = ("linear-probe", "coop", "cocoop", "dpl", "spg")
 SETTINGS = (
     "data.dataset=folder",
@@ -48,18 +45,6 @@ SETTINGS = (
     "execution.backend=local",
     "execution.checkpoint_seconds=0",
 )
-
-
-def draw_images(
-    root: Path, domains: tuple[str, ...] = DOMAINS, classes: tuple[str, ...] = CLASSES, each: int = 6
-) -> Path:
-    """A generic folder of drawn images."""
-    for domain in domains:
-        for name in classes:
-            (root / domain / name).mkdir(parents=True, exist_ok=True)
-            for i in range(each):
-                draw(name, domain, 1, i).save(root / domain / name / f"{i}.png", compress_level=1)
-    return root
 
 
 class Quiet(Display):

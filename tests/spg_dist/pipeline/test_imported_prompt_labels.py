@@ -8,7 +8,8 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
-from experiment_material import arguments, draw_images, outcome, run
+from drawn_material import draw_images
+from experiment_material import arguments, outcome, run
 
 METHODS = ("methods=[spg]", "targets=[sketch]")
 

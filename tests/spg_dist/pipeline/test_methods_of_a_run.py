@@ -9,7 +9,8 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
-from experiment_material import CLASSES, builder
+from drawn_material import CLASSES
+from experiment_material import builder
 
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment import runs

@@ -8,18 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from experiment_material import (
-    DOMAINS,
-    TRAINED_METHODS,
-    Interrupted,
-    Quiet,
-    StopsAt,
-    arguments,
-    builder,
-    draw_images,
-    outcome,
-    run,
-)
+from drawn_material import DOMAINS, draw_images
+from experiment_material import TRAINED_METHODS, Interrupted, Quiet, StopsAt, arguments, builder, outcome, run
 
 from jobs import predict
 from spg_dist.evaluation.results import ResultRow, read_results

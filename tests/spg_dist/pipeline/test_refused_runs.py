@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from experiment_material import DOMAINS, arguments, draw_images, run
+from drawn_material import DOMAINS, draw_images
+from experiment_material import arguments, run
 from filelock import FileLock
 
 from spg_dist.experiment.folder import RunFolder

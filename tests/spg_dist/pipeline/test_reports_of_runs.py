@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from experiment_material import Quiet, arguments, draw_images, run
+from drawn_material import draw_images
+from experiment_material import Quiet, arguments, run
 
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment import runs as specs

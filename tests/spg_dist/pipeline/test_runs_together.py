@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from experiment_material import DOMAINS, builder, train_one
+from drawn_material import DOMAINS
+from experiment_material import builder, train_one
 
 from spg_dist.config import parse_config
 from spg_dist.experiment.experiment import Experiment

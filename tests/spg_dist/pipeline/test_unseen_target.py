@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, draw_images, outcome, run, train_one
+from drawn_material import draw_images
+from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, outcome, run, train_one
 
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from experiment_material import CountsEpochs, Interrupted, Outcome, Quiet, StopsAt, arguments, draw_images, outcome, run
+from drawn_material import draw_images
+from experiment_material import CountsEpochs, Interrupted, Outcome, Quiet, StopsAt, arguments, outcome, run
 
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment.folder import RunFolder
