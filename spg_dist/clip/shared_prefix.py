@@ -48,6 +48,7 @@ class SharedPrefix:
         mask_NSK, no = blocks.mask_NSK.to(self._first_M3W), float("-inf")
         self._mask_NSK, self._end_mask_NGK = mask_NSK, mask_NSK.flatten(0, 1)[blocks.ends_NG.to(device)]
         self._context_mask_PK = torch.full((P, mask_NSK.shape[-1]), no).triu(diagonal=2).to(self._first_M3W)
+        self._mask_TK = torch.cat([self._context_mask_PK, mask_NSK[0]])
         start_1W = embedding(classes.tokens_CL[0, :1].to(device)) + position_LW[:1]
         self._start_keys_values = self._encode_start_token(start_1W)
 
@@ -55,9 +56,9 @@ class SharedPrefix:
         """Keys and values (1, 1, 2W) of the start token, per layer; it sees only itself: attention gives its value."""
         keys_values = []
         for layer in self.layers:
-            kv = layer.keys_values(x_1W)
-            keys_values.append(kv[None])
-            x_1W = layer.close(x_1W, kv.chunk(2, dim=-1)[1])
+            _, k, v = layer.queries_keys_values(x_1W).chunk(3, dim=-1)
+            keys_values.append(torch.cat([k, v], dim=-1)[None])
+            x_1W = layer.close(x_1W, v)
         return keys_values
 
     def __call__(self, context_BPW: Tensor) -> Tensor:
@@ -67,12 +68,11 @@ class SharedPrefix:
         x_BTW = torch.cat([context_BPW, self.class_MW.expand(B, -1, -1)], dim=1)
         for number, layer in enumerate(self.layers[:-1]):
             if number == 0:
-                context = layer.queries_keys_values(context_BPW.flatten(0, 1)).unflatten(0, (B, P))
+                context = layer.queries_keys_values(context_BPW)
                 qkv = torch.cat([context, self._first_M3W.expand(B, -1, -1)], dim=1)
             else:
-                qkv = layer.queries_keys_values(x_BTW.flatten(0, 1)).unflatten(0, (B, -1))
-            mixed = self._mix(number, qkv)
-            x_BTW = layer.close(x_BTW.flatten(0, 1), mixed.flatten(0, 1)).unflatten(0, (B, -1))
+                qkv = layer.queries_keys_values(x_BTW)
+            x_BTW = layer.close(x_BTW, self._mix(number, qkv))
         return self._ends_of_text(x_BTW)
 
     def _mix(self, number: int, qkv: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class SharedPrefix:
         q, kv = qkv.split([W, 2 * W], dim=-1)
         block_kv = self._seen(number, kv)
         if N == 1:
-            return attend(heads, q, block_kv, torch.cat([self._context_mask_PK, self._mask_NSK[0]]))
+            return attend(heads, q, block_kv, self._mask_TK)
         context_q, class_q = q.split([P, N * self.slots], dim=1)
         prefix_kv = block_kv.unflatten(0, (B, N))[:, 0, : 1 + P]
         context = attend(heads, context_q, prefix_kv, self._context_mask_PK[:, : 1 + P])
@@ -101,15 +101,14 @@ class SharedPrefix:
 
     def _ends_of_text(self, x_BTW: Tensor) -> Tensor:
         """The last layer at each class's end of text, then the features (B, C, D) in the classes' order."""
-        B, layer = len(x_BTW), self.layers[-1]
-        kv = layer.keys_values(x_BTW.flatten(0, 1)).unflatten(0, (B, -1))
-        ends_BW = x_BTW[:, self._end_T]
-        q = layer.queries(ends_BW.flatten(0, 1)).unflatten(0, (B * self.blocks, -1))
+        B, W, layer = len(x_BTW), x_BTW.shape[-1], self.layers[-1]
+        q, kv = layer.queries_keys_values(x_BTW).split([W, 2 * W], dim=-1)
+        ends_BW = x_BTW.index_select(1, self._end_T)
+        q = q.index_select(1, self._end_T).unflatten(1, (self.blocks, -1)).flatten(0, 1)
         mask = self._end_mask_NGK.repeat(B, 1, 1)[:, None]
         mixed = attend(layer.heads, q, self._seen(len(self.layers) - 1, kv), mask).reshape(ends_BW.shape)
-        closed_RW = layer.close(ends_BW[:, self._end_C].flatten(0, 1), mixed[:, self._end_C].flatten(0, 1))
-        features_BCD: Tensor = self.tower.project(self.tower.ln_final(closed_RW)).unflatten(0, (B, -1))
-        return features_BCD
+        closed_BCW = layer.close(*(rows.index_select(1, self._end_C) for rows in (ends_BW, mixed)))
+        return self.tower.features(closed_BCW)
 
 
 def attend(heads: int, q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from open_clip.transformer import ResidualAttentionBlock, text_global_pool
+from open_clip.transformer import text_global_pool
 from torch import Tensor, nn
 
-from spg_dist.clip.frozen_layers import FrozenLayer, FrozenWeight, frozen_layer, product
+from spg_dist.clip.frozen_layers import FrozenLayer, FrozenNorm, NormedLinear, can_be_frozen, frozen_layer, frozen_norm
+from spg_dist.clip.frozen_linear import FrozenLinear, frozen_linear
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class TextTower:
     token_embedding: nn.Embedding
     positional_embedding: Tensor
     transformer: Any
-    ln_final: nn.Module
+    ln_final: nn.LayerNorm
     text_projection: nn.Parameter | nn.Linear | None
     attn_mask_LL: Tensor | None
     pool_type: str
@@ -47,7 +48,7 @@ class TextTower:
         above = torch.triu(torch.ones_like(self.attn_mask_LL), 1).bool()
         hides_above = bool((self.attn_mask_LL[above] == float("-inf")).all())
         mask_is_causal = hides_above and bool((self.attn_mask_LL[~above] == 0).all())
-        return mask_is_causal and all(type(block) is ResidualAttentionBlock for block in self.transformer.resblocks)
+        return mask_is_causal and all(can_be_frozen(block) for block in self.transformer.resblocks)
 
     def end_positions(self, tokens_CL: Tensor) -> tuple[int, ...]:
         """Where a tower that pools the end of text looks for it: the highest id, or the id it was told (`eos`)."""
@@ -68,19 +69,23 @@ class TextTower:
         return [frozen_layer(block, dtype) for block in self.transformer.resblocks]
 
     @cached_property
-    def _projection(self) -> tuple[Tensor, FrozenWeight] | None:
-        """Bias (D,) and weight (W, D) behind the last norm."""
-        if self.text_projection is None:
-            return None
-        if isinstance(self.text_projection, nn.Linear):
-            weight_WD, bias = self.text_projection.weight.detach().T.contiguous(), self.text_projection.bias
-        else:
-            weight_WD, bias = self.text_projection.detach(), None
-        return weight_WD.new_zeros(weight_WD.shape[1]) if bias is None else bias.detach(), FrozenWeight(weight_WD)
+    def _ln_final(self) -> FrozenNorm:
+        return frozen_norm(self.ln_final)
 
-    def project(self, pooled_RW: Tensor) -> Tensor:
-        """(R, W) to (R, D)."""
-        return pooled_RW if self._projection is None else product(self._projection[0], pooled_RW, self._projection[1])
+    @cached_property
+    def _projection(self) -> FrozenLinear | None:
+        """W to D."""
+        if isinstance(self.text_projection, nn.Linear):
+            return frozen_linear(self.text_projection.weight, self.text_projection.bias)
+        return None if self.text_projection is None else frozen_linear(self.text_projection.T, None)
+
+    def features(self, pooled_RW: Tensor) -> Tensor:
+        """(R, W) behind the last layer to (R, D), not normalised: the last norm and the projection."""
+        if self._projection is None:
+            normed_RW: Tensor = self.ln_final(pooled_RW)
+            return normed_RW
+        features_RD: Tensor = NormedLinear.apply(pooled_RW, self._ln_final, self._projection)
+        return features_RD
 
 
 def text_tower(model: Any) -> TextTower:
@@ -121,5 +126,9 @@ def encode_embeddings(tower: TextTower, embeddings_BLW: Tensor, tokens_BL: Tenso
         (B, D) text features, not normalised.
     """
     x_BLW = tower.transformer(embeddings_BLW + tower.positional_embedding, attn_mask=tower.attn_mask_LL)
-    pooled_BW = text_global_pool(tower.ln_final(x_BLW), tokens_BL, tower.pool_type, eos_token_id=tower.eos_id)
-    return tower.project(pooled_BW)
+    pooled_BW: Tensor = text_global_pool(tower.ln_final(x_BLW), tokens_BL, tower.pool_type, eos_token_id=tower.eos_id)
+    projection = tower.text_projection
+    if projection is None:
+        return pooled_BW
+    features_BD: Tensor = projection(pooled_BW) if isinstance(projection, nn.Linear) else pooled_BW @ projection
+    return features_BD

@@ -39,6 +39,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+def threads(one_thread: None, request: pytest.FixtureRequest) -> None:
+    """For tests of bits, which the order of a sum decides, and so may the threads that share it."""
+    torch.set_num_threads(request.param)
+
+
 @pytest.fixture(scope="session")
 def tiny_model_name(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Registers a tiny configuration with changes; returns its name for open_clip, the same for the same changes."""

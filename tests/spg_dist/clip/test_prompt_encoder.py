@@ -24,6 +24,7 @@ TOWERS = {
     "CustomTextCLIP": {"force_custom_text": True},
     "layer scale": {"text_cfg": {"ls_init_value": 0.3}},
     "quick gelu": {"quick_gelu": True},
+    "gelu by tanh": {"text_cfg": {"act_kwargs": {"approximate": "tanh"}}},
     "one layer": {"text_cfg": {"layers": 1}},
     "linear projection with bias": {"force_custom_text": True, "text_cfg": {"proj_bias": True}},
     "no projection": {"force_custom_text": True, "text_cfg": {"proj_type": "none"}},
@@ -80,16 +81,19 @@ def test_any_prompt_length_and_number_of_classes(
 
 
 @pytest.mark.parametrize("tower", TOWERS.values(), ids=TOWERS.keys())
-def test_gradient_to_the_prompt_equals_the_whole_towers(tiny_clip: Callable[..., Any], tower: dict[str, Any]) -> None:
-    encoder = encoder_for(text_tower(tiny_clip(dtype=torch.float64, **tower)), UNEQUAL, n_ctx=4)
-    direction_BCD = prompts(2 * len(UNEQUAL), 1, 32, torch.float64).reshape(2, len(UNEQUAL), 32)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)], ids=["fp32", "fp64"])
+def test_gradient_to_the_prompt_equals_the_whole_towers(
+    tiny_clip: Callable[..., Any], tower: dict[str, Any], dtype: torch.dtype, tolerance: float
+) -> None:
+    encoder = encoder_for(text_tower(tiny_clip(dtype=dtype, **tower)), UNEQUAL, n_ctx=4)
+    direction_BCD = prompts(2 * len(UNEQUAL), 1, 32, dtype).reshape(2, len(UNEQUAL), 32)
     gradients = []
     for encode in (encoder, lambda context: plain(encoder, context)):
-        context_BPW = prompts(2, 4, 32, torch.float64).requires_grad_()
+        context_BPW = prompts(2, 4, 32, dtype).requires_grad_()
         (encode(context_BPW) * direction_BCD).sum().backward()
         gradients.append(context_BPW.grad)
     assert gradients[0] is not None and gradients[0].abs().max() > 1e-3
-    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("tower", BY_POSITION.values(), ids=BY_POSITION.keys())
@@ -102,6 +106,12 @@ def test_towers_whose_prefix_cannot_be_shared_take_the_plain_path(
     ids = clip_tokenizer().encode("a photo of a")
     context_BPW = model.text.token_embedding(torch.tensor(ids))[None]
     torch.testing.assert_close(encoder(context_BPW)[0], encoded_text(model, UNEQUAL), rtol=0, atol=1e-5)
+
+
+def test_a_tower_with_an_activation_of_its_own_takes_the_plain_path(tiny_clip: Callable[..., Any]) -> None:
+    model = tiny_clip()
+    model.transformer.resblocks[1].mlp.gelu = torch.nn.ReLU()
+    assert not encoder_for(text_tower(model), UNEQUAL, n_ctx=4).exact_prefix
 
 
 @pytest.mark.parametrize("tower", TOWERS.values(), ids=TOWERS.keys())

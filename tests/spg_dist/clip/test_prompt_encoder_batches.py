@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import open_clip
@@ -12,38 +12,14 @@ from torch import Tensor
 
 from spg_dist.clip.class_blocks import block_classes
 from spg_dist.clip.class_tokens import tokenize_classes
-from spg_dist.clip.frozen_layers import add_product
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.clip.text_tower import text_tower
 
 NAMES = ("dog", "alarm clock", "ox", "computer keyboard on a desk", "hippopotamus skeleton")
 
 
-@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
-
-
 def numbers(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fp32", "fp64"])
-@pytest.mark.parametrize("transposed", [False, True], ids=["forward", "backward"])
-@pytest.mark.parametrize("inner", [64, 512, 2048])
-def test_a_row_of_a_product_has_the_same_bits_among_any_rows(
-    threads: None, dtype: torch.dtype, transposed: bool, inner: int
-) -> None:
-    weight = numbers(512, inner, dtype=dtype).T if transposed else numbers(inner, 512, dtype=dtype)
-    x_RI = numbers(130, inner, seed=1, dtype=dtype)
-    zeros_RO = torch.zeros(130, 512, dtype=dtype)
-    all_RO = add_product(zeros_RO.clone(), x_RI, weight)
-    torch.testing.assert_close(all_RO, x_RI @ weight, rtol=0, atol=1e-3)
-    for rows in (1, 2, 7, 15, 16, 25, 75):
-        assert torch.equal(add_product(zeros_RO[:rows].clone(), x_RI[:rows].clone(), weight), all_RO[:rows])
 
 
 @pytest.mark.parametrize("quick_gelu", [False, True], ids=["gelu", "quick gelu"])
@@ -69,7 +45,7 @@ def test_a_prompts_features_and_gradient_have_the_same_bits_alone_and_among_othe
         assert torch.equal(features_BCD, torch.cat([features for features, _ in alone[first:stop]]))
         assert torch.equal(grad_BPW, torch.cat([grad for _, grad in alone[first:stop]]))
     with torch.no_grad():
-        assert torch.equal(encoder(context_BPW), torch.cat([features for features, _ in alone]))
+        assert torch.equal(encoder(context_BPW), torch.cat([encoder(context_BPW[b : b + 1]) for b in range(9)]))
 
 
 @pytest.mark.parametrize("lengths", [[3] * 7, [3, 5, 4] * 40, [70, 3, 3, 40, 2], [9]])

@@ -1,0 +1,75 @@
+"""A linear map with frozen weights, and its gradient.
+
+On a CPU its products are oneDNN's, with each weight laid out for the kernels beforehand, as Inductor does for frozen
+models: a weight then costs little more than its reading, which is what counts for the few rows of a soft prompt. The
+same kernels gave each row of a product the same bits whatever rows stood beside it (with AVX2 and AVX-512, any number
+of rows from two on), so that a prompt's result does not depend on which other prompts are encoded with it.
+
+Shape suffixes: R rows (tokens), I and O widths of a map's input and output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spg_dist.clip.activation import Activation
+
+
+@dataclass(frozen=True)
+class FrozenLinear:
+    """`x @ weight.T + bias`, computed in the weight's precision; made by `frozen_linear`."""
+
+    weight_OI: Tensor
+    """In oneDNN's layout where its kernels are to be used."""
+    bias_O: Tensor | None
+
+    def __call__(self, x_RI: Tensor) -> Tensor:
+        """(R, O); leading dimensions of any number are rows."""
+        if self.weight_OI.is_mkldnn:
+            return self._by_kernel(x_RI, "none", "")
+        return F.linear(x_RI.to(self.weight_OI.dtype), self.weight_OI, self.bias_O)
+
+    def activated(self, x_RI: Tensor, activation: Activation) -> Tensor:
+        """`activation(x @ weight.T + bias)`, without a second pass over the result where the kernels can do so."""
+        if self.weight_OI.is_mkldnn:
+            return self._by_kernel(x_RI, *activation.kernel)
+        return activation(self(x_RI))
+
+    def gradient(self, grad_RO: Tensor) -> Tensor:
+        """(R, I): the gradient of x from that of the result."""
+        return self._transposed(grad_RO)
+
+    @cached_property
+    def _transposed(self) -> FrozenLinear:
+        """The backward pass's own copy of the weight, made when it is first needed."""
+        return frozen_linear((self.weight_OI.to_dense() if self.weight_OI.is_mkldnn else self.weight_OI).T, None)
+
+    def _by_kernel(self, x_RI: Tensor, activation: str, algorithm: str) -> Tensor:
+        if x_RI.numel() == x_RI.shape[-1]:  # of a single row the kernels take the sums in another order
+            twice_RI = x_RI.reshape(1, -1).expand(2, -1)
+            return self._by_kernel(twice_RI, activation, algorithm)[0].reshape(*x_RI.shape[:-1], -1)
+        kernel, weight_OI = torch.ops.mkldnn._linear_pointwise.default, self.weight_OI
+        result_RO: Tensor = kernel(x_RI.to(weight_OI.dtype), weight_OI, self.bias_O, activation, (), algorithm)
+        return result_RO
+
+
+def frozen_linear(weight_OI: Tensor, bias_O: Tensor | None) -> FrozenLinear:
+    """A linear map with its weight in the layout that its products are fastest in."""
+    weight_OI = weight_OI.detach().contiguous()
+    if _has_kernels(weight_OI):
+        weight_OI = torch.ops.mkldnn._reorder_linear_weight(weight_OI)
+    return FrozenLinear(weight_OI, None if bias_O is None else bias_O.detach())
+
+
+def _has_kernels(weight_OI: Tensor) -> bool:
+    if weight_OI.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        return False
+    bf16_kernels = weight_OI.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return weight_OI.dtype == torch.float32 or bool(bf16_kernels)

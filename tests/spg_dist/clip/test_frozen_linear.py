@@ -1,0 +1,74 @@
+"""Linear maps with frozen weights: what they give, their gradient, and bits that do not depend on other rows."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import QuickGELU
+from torch import Tensor, nn
+
+from spg_dist.clip.activation import known_activation
+from spg_dist.clip.frozen_linear import frozen_linear
+
+
+def numbers(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("rows", [(1,), (2,), (25,), (1, 1), (3, 5)], ids=str)
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float32, 2e-5), (torch.float64, 1e-12)], ids=["fp32", "fp64"])
+def test_result_and_gradient_are_those_of_a_linear_layer(
+    rows: tuple[int, ...], dtype: torch.dtype, atol: float
+) -> None:
+    weight_OI, bias_O = numbers(96, 64, dtype=dtype), numbers(96, seed=1, dtype=dtype)
+    x_RI, direction_RO = numbers(*rows, 64, seed=2, dtype=dtype).requires_grad_(), numbers(*rows, 96, dtype=dtype)
+    expected_RO = F.linear(x_RI, weight_OI, bias_O)
+    (expected_grad_RI,) = torch.autograd.grad(expected_RO, x_RI, direction_RO)
+
+    linear = frozen_linear(weight_OI, bias_O)
+    torch.testing.assert_close(linear(x_RI.detach()), expected_RO.detach(), rtol=0, atol=atol)
+    torch.testing.assert_close(linear.gradient(direction_RO), expected_grad_RI, rtol=0, atol=atol)
+
+
+def test_a_map_in_bf16_takes_fp32_and_rounds_only_at_its_ends() -> None:
+    half = torch.bfloat16
+    x_RI, weight_OI, bias_O = numbers(5, 64), numbers(96, 64, seed=1, dtype=half), numbers(96, dtype=half)
+    result_RO = frozen_linear(weight_OI, bias_O)(x_RI)
+    exact_RO = F.linear(x_RI.to(half).double(), weight_OI.double(), bias_O.double())
+    assert result_RO.dtype == half
+    torch.testing.assert_close(result_RO.double(), exact_RO, rtol=2**-8, atol=2**-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fp32", "fp64"])
+@pytest.mark.parametrize(
+    "module", [nn.GELU(), nn.GELU(approximate="tanh"), QuickGELU()], ids=["gelu", "gelu by tanh", "quick gelu"]
+)
+def test_an_activated_map_and_the_activations_gradient_are_open_clips(module: nn.Module, dtype: torch.dtype) -> None:
+    x_RI, weight_OI, bias_O = numbers(25, 64, dtype=dtype), numbers(96, 64, dtype=dtype), numbers(96, dtype=dtype)
+    activation, factor = known_activation(module)
+    before_RO = F.linear(x_RI, weight_OI, bias_O).requires_grad_()
+    expected_RO = module(before_RO)
+    (expected_grad_RO,) = torch.autograd.grad(expected_RO, before_RO, expected_RO)
+
+    linear = frozen_linear(factor * weight_OI, factor * bias_O)
+    torch.testing.assert_close(linear.activated(x_RI, activation) / factor, expected_RO.detach(), rtol=0, atol=2e-5)
+    grad_RO = activation.gradient(expected_RO.detach(), factor * before_RO.detach())
+    torch.testing.assert_close(grad_RO, expected_grad_RO, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("inner", [64, 512, 2048])
+@pytest.mark.parametrize("way", ["forward", "activated", "backward"])
+def test_a_row_of_a_result_has_the_same_bits_among_any_rows(threads: None, way: str, inner: int) -> None:
+    if way == "backward":
+        of = frozen_linear(numbers(inner, 512), None).gradient
+    else:
+        linear, (activation, _) = frozen_linear(numbers(512, inner), numbers(512)), known_activation(QuickGELU())
+        of = linear if way == "forward" else partial(linear.activated, activation=activation)
+    x_RI = numbers(130, inner, seed=2)
+    all_RO = of(x_RI)
+    for rows in (*range(1, 40), 64, 75, 96, 128):
+        assert torch.equal(of(x_RI[:rows]), all_RO[:rows])
+        assert torch.equal(of(x_RI[-rows:]), all_RO[-rows:])
