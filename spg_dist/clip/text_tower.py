@@ -42,7 +42,8 @@ class TextTower:
 
     @property
     def is_causal(self) -> bool:
-        """True where no token reaches an earlier one and the end of text is the output: then prefixes can be shared."""
+        """True where prefixes can be shared: no token reaches an earlier one, the end of text is the output, and every
+        block is of the usual kind."""
         if self.attn_mask_LL is None or self.pool_type not in ("argmax", "eos"):
             return False
         above = torch.triu(torch.ones_like(self.attn_mask_LL), 1).bool()
