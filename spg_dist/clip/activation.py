@@ -1,4 +1,4 @@
-"""The activations of CLIP's text towers, their gradients, and what oneDNN's kernels call them."""
+"""The activations of CLIP's text towers and their gradients."""
 
 from __future__ import annotations
 
@@ -12,26 +12,21 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Activation:
-    """SiLU or one form of GELU.
+    """SiLU ("swish") or one form of GELU ("gelu", by the algorithm "none" or "tanh"), as torch names them to oneDNN."""
 
-    Arguments:
-        kernel: name and algorithm in oneDNN.
-    """
-
-    kernel: tuple[str, str]
+    name: str
+    algorithm: str
 
     def __call__(self, x: Tensor) -> Tensor:
-        name, approximate = self.kernel
-        return F.silu(x) if name == "swish" else F.gelu(x, approximate=approximate)
+        return F.silu(x) if self.name == "swish" else F.gelu(x, approximate=self.algorithm)
 
     def gradient(self, grad: Tensor, x: Tensor) -> Tensor:
         """The gradient of `x` from that of the result."""
-        name, approximate = self.kernel
         result: Tensor
-        if name == "swish":
+        if self.name == "swish":
             result = torch.ops.aten.silu_backward(grad, x)
         else:
-            result = torch.ops.aten.gelu_backward(grad, x, approximate=approximate)
+            result = torch.ops.aten.gelu_backward(grad, x, approximate=self.algorithm)
         return result
 
 
@@ -43,6 +38,6 @@ def known_activation(module: nn.Module) -> tuple[Activation, float]:
 
     QuickGELU is SiLU so: x·sigmoid(1.702·x) = silu(1.702·x) / 1.702, one kernel in place of three.
     """
-    if isinstance(module, QuickGELU):
-        return Activation(("swish", "")), 1.702
-    return Activation(("gelu", str(module.approximate))), 1.0
+    if type(module) is QuickGELU:
+        return Activation("swish", ""), 1.702
+    return Activation("gelu", str(module.approximate)), 1.0

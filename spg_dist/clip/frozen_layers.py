@@ -19,45 +19,48 @@ from spg_dist.clip.activation import ACTIVATIONS, Activation, known_activation
 from spg_dist.clip.frozen_linear import FrozenLinear, frozen_linear
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrozenNorm:
-    """A LayerNorm."""
+    """A LayerNorm over W."""
 
-    weight_W: Tensor
-    bias_W: Tensor
+    shape: tuple[int, ...]
+    weight_W: Tensor | None
+    bias_W: Tensor | None
     eps: float
 
     def __call__(self, x_RW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The normed rows, and each row's mean and inverse deviation, which the gradient needs."""
-        return torch.native_layer_norm(x_RW, self.weight_W.shape, self.weight_W, self.bias_W, self.eps)
+        return torch.native_layer_norm(x_RW, self.shape, self.weight_W, self.bias_W, self.eps)
 
     def gradient(self, grad_RW: Tensor, x_RW: Tensor, mean_R1: Tensor, inverse_R1: Tensor) -> Tensor:
         """The gradient of x from that of the normed rows."""
         grad_x_RW: Tensor = torch.ops.aten.native_layer_norm_backward(
-            grad_RW, x_RW, self.weight_W.shape, mean_R1, inverse_R1, self.weight_W, self.bias_W, [True, False, False]
+            grad_RW, x_RW, self.shape, mean_R1, inverse_R1, self.weight_W, self.bias_W, [True, False, False]
         )[0]
         return grad_x_RW
 
 
 class NormedLinear(torch.autograd.Function):
-    """`linear(norm(x))`: (R, W) to (R, O)."""
+    """`linear(norm(x))`: (R, W) to (R, O); differentiable once, in x."""
 
     @staticmethod
     def forward(ctx: Any, x_RW: Tensor, norm: FrozenNorm, linear: FrozenLinear) -> Tensor:
         normed_RW, *statistics = norm(x_RW)
-        ctx.parts = norm, linear
+        ctx.norm, ctx.linear = norm, linear
         ctx.save_for_backward(x_RW, *statistics)
         return linear(normed_RW)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_RO: Tensor) -> tuple[Tensor, None, None]:
-        norm, linear = ctx.parts
-        return norm.gradient(linear.gradient(grad_RO), *ctx.saved_tensors), None, None
+        return ctx.norm.gradient(ctx.linear.gradient(grad_RO), *ctx.saved_tensors), None, None
 
 
 class ResidualHalf(torch.autograd.Function):
-    """What a layer does with the mixed values: `y = x + out(mixed)`, then `y + proj(activation(fc(norm(y))))`."""
+    """What a layer does with the mixed values: `y = x + out(mixed)`, then `y + proj(activation(fc(norm(y))))`.
+
+    x and y keep their own precision where the maps' is lower. Differentiable once, in x and the mixed values.
+    """
 
     @staticmethod
     def forward(ctx: Any, x_RW: Tensor, mixed_RW: Tensor, layer: FrozenLayer) -> Tensor:
@@ -79,7 +82,7 @@ class ResidualHalf(torch.autograd.Function):
         return grad_y_RW, layer.out.gradient(grad_y_RW), None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrozenLayer:
     """One ResidualAttentionBlock; layer scales and QuickGELU's factor are multiplied into its weights."""
 
@@ -104,8 +107,9 @@ class FrozenLayer:
 
 
 def frozen_norm(norm: nn.LayerNorm) -> FrozenNorm:
-    """A LayerNorm with weight and bias, as all of CLIP's have."""
-    return FrozenNorm(norm.weight.detach(), norm.bias.detach(), norm.eps)
+    """A LayerNorm, with or without weight and bias."""
+    weight_W, bias_W = (None if given is None else given.detach() for given in (norm.weight, norm.bias))
+    return FrozenNorm(tuple(norm.normalized_shape), weight_W, bias_W, norm.eps)
 
 
 def can_be_frozen(block: Any) -> bool:
@@ -115,7 +119,7 @@ def can_be_frozen(block: Any) -> bool:
 
 @torch.no_grad()
 def frozen_layer(block: Any, dtype: torch.dtype) -> FrozenLayer:
-    """An open_clip ResidualAttentionBlock whose products are computed in `dtype`; its norms stay as they are."""
+    """An open_clip ResidualAttentionBlock whose products are computed in `dtype`, its norms in their own."""
     attention, fc, proj = block.attn, block.mlp.c_fc, block.mlp.c_proj
     activation, sharpness = known_activation(block.mlp.gelu)
     scale_1, scale_2 = _scale(block.ls_1), _scale(block.ls_2)

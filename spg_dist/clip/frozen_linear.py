@@ -2,8 +2,10 @@
 
 On a CPU its products are oneDNN's, with each weight laid out for the kernels beforehand, as Inductor does for frozen
 models: a weight then costs little more than its reading, which is what counts for the few rows of a soft prompt. The
-same kernels gave each row of a product the same bits whatever rows stood beside it (with AVX2 and AVX-512, any number
-of rows from two on), so that a prompt's result does not depend on which other prompts are encoded with it.
+same kernels gave each row of a product the same bits whatever rows stood beside it (AVX2 and AVX-512, 1 to 16 threads,
+any number of rows from two on), so that a prompt's result does not depend on which other prompts are encoded with it.
+Both operators are torch's own but private; where they are not to be had, as on other processors and in float64, the
+plain product serves.
 
 Shape suffixes: R rows (tokens), I and O widths of a map's input and output.
 """
@@ -20,13 +22,18 @@ from torch import Tensor
 from spg_dist.clip.activation import Activation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrozenLinear:
-    """`x @ weight.T + bias`, computed in the weight's precision; made by `frozen_linear`."""
+    """`x @ weight.T + bias`, computed in the weight's precision; made by `frozen_linear`, and stays in its process."""
 
     weight_OI: Tensor
-    """In oneDNN's layout where its kernels are to be used."""
+    """In oneDNN's layout where it `has_kernels`."""
     bias_O: Tensor | None
+
+    @property
+    def rows_apart(self) -> bool:
+        """Whether a row's result has the same bits whatever rows stand beside it."""
+        return self.weight_OI.is_mkldnn
 
     def __call__(self, x_RI: Tensor) -> Tensor:
         """(R, O); leading dimensions of any number are rows."""
@@ -37,20 +44,20 @@ class FrozenLinear:
     def activated(self, x_RI: Tensor, activation: Activation) -> Tensor:
         """`activation(x @ weight.T + bias)`, without a second pass over the result where the kernels can do so."""
         if self.weight_OI.is_mkldnn:
-            return self._by_kernel(x_RI, *activation.kernel)
+            return self._by_kernel(x_RI, activation.name, activation.algorithm)
         return activation(self(x_RI))
 
     def gradient(self, grad_RO: Tensor) -> Tensor:
         """(R, I): the gradient of x from that of the result."""
-        return self._transposed(grad_RO)
+        return self._transposed(grad_RO) if self.weight_OI.is_mkldnn else grad_RO @ self.weight_OI
 
     @cached_property
     def _transposed(self) -> FrozenLinear:
         """The backward pass's own copy of the weight, made when it is first needed."""
-        return frozen_linear((self.weight_OI.to_dense() if self.weight_OI.is_mkldnn else self.weight_OI).T, None)
+        return frozen_linear(self.weight_OI.to_dense().T, None)
 
     def _by_kernel(self, x_RI: Tensor, activation: str, algorithm: str) -> Tensor:
-        if x_RI.numel() == x_RI.shape[-1]:  # of a single row the kernels take the sums in another order
+        if x_RI.numel() == x_RI.shape[-1]:  # of a single row the kernels take the sums in another order than of two
             twice_RI = x_RI.reshape(1, -1).expand(2, -1)
             return self._by_kernel(twice_RI, activation, algorithm)[0].reshape(*x_RI.shape[:-1], -1)
         kernel, weight_OI = torch.ops.mkldnn._linear_pointwise.default, self.weight_OI
@@ -61,12 +68,13 @@ class FrozenLinear:
 def frozen_linear(weight_OI: Tensor, bias_O: Tensor | None) -> FrozenLinear:
     """A linear map with its weight in the layout that its products are fastest in."""
     weight_OI = weight_OI.detach().contiguous()
-    if _has_kernels(weight_OI):
+    if has_kernels(weight_OI):
         weight_OI = torch.ops.mkldnn._reorder_linear_weight(weight_OI)
     return FrozenLinear(weight_OI, None if bias_O is None else bias_O.detach())
 
 
-def _has_kernels(weight_OI: Tensor) -> bool:
+def has_kernels(weight_OI: Tensor) -> bool:
+    """Whether oneDNN's kernels are at hand for a weight: in fp32 and, where the processor has it, bf16."""
     if weight_OI.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):

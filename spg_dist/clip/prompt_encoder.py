@@ -25,7 +25,7 @@ ACCELERATOR_HIDDEN_BYTES = 512 * 2**20
 class PromptEncoder:
     """Encodes every class under given soft prompts; a tower that is not causal takes the plain path.
 
-    A prompt's features and gradient do not depend on the other prompts of a call: bit for bit on a CPU in fp32.
+    With and without a gradient, the last bits of features may differ.
 
     Arguments:
         tower: a frozen text tower.
@@ -43,6 +43,11 @@ class PromptEncoder:
             self._differentiable = self._predicting = SharedPrefix(tower, tower.layers, classes)
             if precision == "bf16":
                 self._predicting = SharedPrefix(tower, tower.bf16_layers, classes)
+
+    @property
+    def prompts_apart(self) -> bool:
+        """Whether a prompt's features and gradient have the same bits whatever prompts are encoded with it."""
+        return self.exact_prefix and self.tower.layers[0].qkv.rows_apart
 
     def __call__(self, context_BPW: Tensor) -> Tensor:
         """Unit-norm text features (B, C, D) of all classes under each prompt; differentiable in the prompt."""

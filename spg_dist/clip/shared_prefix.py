@@ -102,6 +102,7 @@ class SharedPrefix:
     def _ends_of_text(self, x_BTW: Tensor) -> Tensor:
         """The last layer at each class's end of text, then the features (B, C, D) in the classes' order."""
         B, W, layer = len(x_BTW), x_BTW.shape[-1], self.layers[-1]
+        # queries of all tokens, though few are needed: cheaper than another layout of a part of the weight
         q, kv = layer.queries_keys_values(x_BTW).split([W, 2 * W], dim=-1)
         ends_BW = x_BTW.index_select(1, self._end_T)
         q = q.index_select(1, self._end_T).unflatten(1, (self.blocks, -1)).flatten(0, 1)

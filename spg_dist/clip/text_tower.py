@@ -58,7 +58,8 @@ class TextTower:
 
     @cached_property
     def layers(self) -> list[FrozenLayer]:
-        """The layers of a causal tower, laid out for speed: a second copy of their weights."""
+        """The layers of a causal tower, laid out for speed: a second copy of their weights, and a third once a gradient
+        is asked for on a CPU."""
         return self._laid_out(self.positional_embedding.dtype)
 
     @cached_property

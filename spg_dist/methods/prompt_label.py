@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spg_dist.clip.fingerprint import weights_digest
+from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
@@ -39,9 +40,16 @@ def soft_prompt_run(
         initial_PW=first,
         logit_scale=experiment.clip.logit_scale,
         seed=spec.seed,
-        prompts_at_once=max(1, TOKENS_AT_ONCE // (config.n_ctx + sum(encoder.classes.suffix_lengths))),
+        prompts_at_once=prompts_at_once(encoder),
     )
     return run, experiment.identity(kind, spec.where, spec.seed, config, np.concatenate([train, val]))
+
+
+def prompts_at_once(encoder: PromptEncoder) -> int:
+    """As many as memory allows. On a CPU a run has the same bits in any group, so one where its neighbours matter."""
+    if encoder.tower.positional_embedding.device.type == "cpu" and not encoder.prompts_apart:
+        return 1
+    return max(1, TOKENS_AT_ONCE // (encoder.classes.n_ctx + sum(encoder.classes.suffix_lengths)))
 
 
 def prompt_label_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, str]:

@@ -71,7 +71,8 @@ def test_the_page_shows_every_part_and_says_that_it_estimates() -> None:
 def test_the_bound_is_below_what_the_encoder_computes_and_of_its_size(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen_linear, "_has_kernels", lambda weight_OI: False)  # the counter knows torch's own only
+    monkeypatch.setattr(frozen_linear, "has_kernels", lambda weight_OI: False)  # the counter knows torch's own only
+    # a new tower: the layers of the experiment's are laid out for the kernels
     encoder = PromptEncoder(replace(experiment.tower), experiment.encoder(4).classes)
     prompt_1PW = torch.zeros(1, 4, experiment.tower.width)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,28 +24,43 @@ def family_of(demo: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(demo.pid).children(recursive=True)
 
 
-@pytest.mark.slow
-def test_ctrl_c_ends_the_demo_and_all_that_it_started_but_no_other_ray(head: LocalHead, tmp_path: Path) -> None:
-    log = tmp_path / "demo.log"
+def names_and_addresses(family: list[psutil.Process]) -> tuple[set[str], set[str]]:
+    """Names of processes, and what they listen on; one that has ended meanwhile has neither."""
+    names, addresses = set(), set()
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            names.add(process.name())
+            connections = process.net_connections("inet")
+            addresses |= {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+    return names, addresses
+
+
+@pytest.fixture
+def demo(head: LocalHead, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A demo that writes `demo.log`, and would take long."""
     arguments = ["data.images_per_class=8", "seeds=[1]", "name=interrupted", "stage1.epochs=1000"]
     command = [sys.executable, "jobs/demo.py", *arguments]
-    with log.open("wb") as stream:
-        demo = subprocess.Popen(command, cwd=REPOSITORY, env=head.environment, stdout=stream, stderr=stream)
+    with (tmp_path / "demo.log").open("wb") as log:
+        running = subprocess.Popen(command, cwd=REPOSITORY, env=head.environment, stdout=log, stderr=log)
+        yield running
+        running.terminate()
+        running.wait()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_demo_and_all_that_it_started_but_no_other_ray(
+    head: LocalHead, demo: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    log = tmp_path / "demo.log"
     deadline = time.monotonic() + PATIENCE_SECONDS
     while "== stage 1" not in log.read_text():
         assert demo.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
     family = family_of(demo)
-    assert any("raylet" in process.name() for process in family)
-
-    listening = {
-        connection.laddr.ip
-        for process in family
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
-    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1"}, "something listens beyond localhost"
-    assert listening
+    names, addresses = names_and_addresses(family)
+    assert any("raylet" in name for name in names)
+    assert addresses, "the head listens to nobody"
+    assert addresses <= {"127.0.0.1", "::ffff:127.0.0.1"}, "something listens beyond localhost"
 
     demo.send_signal(signal.SIGINT)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -38,8 +39,12 @@ class Job:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that trials run in."""
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in family if "ImplicitFunc" in " ".join(process.cmdline())]
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if "ImplicitFunc" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
 
 def trials_of(sweep: Path) -> list[FrozenTrial]:

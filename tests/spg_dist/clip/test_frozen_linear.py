@@ -42,23 +42,40 @@ def test_a_map_in_bf16_takes_fp32_and_rounds_only_at_its_ends() -> None:
     torch.testing.assert_close(result_RO.double(), exact_RO, rtol=2**-8, atol=2**-8)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fp32", "fp64"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=["fp32", "fp64", "bf16"])
 @pytest.mark.parametrize(
     "module", [nn.GELU(), nn.GELU(approximate="tanh"), QuickGELU()], ids=["gelu", "gelu by tanh", "quick gelu"]
 )
 def test_an_activated_map_and_the_activations_gradient_are_open_clips(module: nn.Module, dtype: torch.dtype) -> None:
-    x_RI, weight_OI, bias_O = numbers(25, 64, dtype=dtype), numbers(96, 64, dtype=dtype), numbers(96, dtype=dtype)
+    x_RI, weight_OI = numbers(25, 64, dtype=dtype), numbers(96, 64, seed=1, dtype=dtype)
+    bias_O, close = numbers(96, seed=2, dtype=dtype), {"rtol": 1e-5, "atol": 2e-5}
+    if dtype == torch.bfloat16:
+        close = {"rtol": 2**-6, "atol": 2**-4}
     activation, factor = known_activation(module)
     before_RO = F.linear(x_RI, weight_OI, bias_O).requires_grad_()
     expected_RO = module(before_RO)
     (expected_grad_RO,) = torch.autograd.grad(expected_RO, before_RO, expected_RO)
 
     linear = frozen_linear(factor * weight_OI, factor * bias_O)
-    torch.testing.assert_close(linear.activated(x_RI, activation) / factor, expected_RO.detach(), rtol=0, atol=2e-5)
+    torch.testing.assert_close(linear.activated(x_RI, activation) / factor, expected_RO.detach(), **close)
     grad_RO = activation.gradient(expected_RO.detach(), factor * before_RO.detach())
-    torch.testing.assert_close(grad_RO, expected_grad_RO, rtol=1e-5, atol=2e-5)
+    torch.testing.assert_close(grad_RO, expected_grad_RO, **close)
 
 
+def kernels_at_hand() -> bool:
+    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+
+
+def test_weights_are_laid_out_for_the_kernels_where_there_are_any() -> None:
+    def laid_out(dtype: torch.dtype) -> bool:
+        return frozen_linear(numbers(96, 64, dtype=dtype), None).rows_apart
+
+    assert laid_out(torch.float32) == kernels_at_hand()
+    assert laid_out(torch.bfloat16) == (kernels_at_hand() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    assert not laid_out(torch.float64)
+
+
+@pytest.mark.skipif(not kernels_at_hand(), reason="needs oneDNN's kernels: a processor with AVX2 or AVX-512")
 @pytest.mark.parametrize("inner", [64, 512, 2048])
 @pytest.mark.parametrize("way", ["forward", "activated", "backward"])
 def test_a_row_of_a_result_has_the_same_bits_among_any_rows(threads: None, way: str, inner: int) -> None:

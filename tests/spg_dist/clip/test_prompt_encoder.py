@@ -25,6 +25,7 @@ TOWERS = {
     "layer scale": {"text_cfg": {"ls_init_value": 0.3}},
     "quick gelu": {"quick_gelu": True},
     "gelu by tanh": {"text_cfg": {"act_kwargs": {"approximate": "tanh"}}},
+    "norms without weights": {"text_cfg": {"norm_kwargs": {"elementwise_affine": False}}},
     "one layer": {"text_cfg": {"layers": 1}},
     "linear projection with bias": {"force_custom_text": True, "text_cfg": {"proj_bias": True}},
     "no projection": {"force_custom_text": True, "text_cfg": {"proj_type": "none"}},

@@ -39,12 +39,14 @@ def test_a_prompts_features_and_gradient_have_the_same_bits_alone_and_among_othe
         assert leaf_BPW.grad is not None
         return features_BCD.detach(), leaf_BPW.grad
 
+    if not encoder.prompts_apart:
+        pytest.skip("needs oneDNN's kernels: a processor with AVX2 or AVX-512")
     alone = [result(b, b + 1) for b in range(9)]
     for first, stop in ((0, 2), (0, 3), (3, 8), (0, 9)):
         features_BCD, grad_BPW = result(first, stop)
         assert torch.equal(features_BCD, torch.cat([features for features, _ in alone[first:stop]]))
         assert torch.equal(grad_BPW, torch.cat([grad for _, grad in alone[first:stop]]))
-    with torch.no_grad():
+    with torch.no_grad():  # against its own kind: without a gradient the activation is part of the product's kernel
         assert torch.equal(encoder(context_BPW), torch.cat([encoder(context_BPW[b : b + 1]) for b in range(9)]))
 
 

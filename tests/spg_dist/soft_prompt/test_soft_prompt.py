@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from open_clip.model import CLIPTextCfg, _build_text_tower
 
+from spg_dist.clip import frozen_linear
 from spg_dist.clip.class_tokens import tokenize_classes
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.clip.text_tower import TextTower, text_tower
 from spg_dist.data import ImageRecord, Manifest
 from spg_dist.features import FeatureTable, StoredView
+from spg_dist.methods.prompt_label import prompts_at_once
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
 from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
@@ -156,14 +158,19 @@ def test_prompts_trained_together_have_the_bits_of_prompts_trained_alone(
         assert all(torch.equal(together[n][1][name], tensor) for name, tensor in state.items())
 
 
-def test_prompts_trained_together_through_the_text_tower_equal_those_trained_alone(
-    table: FeatureTable, encoder: PromptEncoder
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels at hand", "none"])
+def test_together_and_alone_prompts_have_the_same_bits_on_any_cpu(
+    table: FeatureTable, tower: TextTower, encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch, kernels: bool
 ) -> None:
-    runs = different_runs(table, encoder)
+    if not kernels:
+        monkeypatch.setattr(frozen_linear, "has_kernels", lambda weight_OI: False)
+        encoder = PromptEncoder(replace(tower), encoder.classes)  # a new tower: the other's layers are laid out
+        assert prompts_at_once(encoder) == 1
+    runs = different_runs(table, encoder, prompts_at_once(encoder))
     together = train_all(runs)
     for n, one in enumerate(runs):
         ((_, state),) = train_all([one]).values()
-        torch.testing.assert_close(together[n][1], state, rtol=1e-4, atol=1e-5)
+        assert all(torch.equal(together[n][1][name], tensor) for name, tensor in state.items())
 
 
 def test_prompts_resumed_in_another_group_end_the_same(table: FeatureTable) -> None:
