@@ -34,9 +34,8 @@ def phases(home: str, images_per_class: int) -> tuple[float, str]:
         text=True,
         check=True,
     )
-    seconds = sum(
-        float(value) for value in re.findall(r"^(?:prepare|encode) took ([\d.]+) s", done.stdout, re.MULTILINE)
-    )
+    took = re.findall(r"^(?:prepare|encode) took (?:(\d+) min )?([\d.]+) s", done.stdout, re.MULTILINE)
+    seconds = sum(60 * int(minutes or 0) + float(rest) for minutes, rest in took)
     (summary,) = re.findall(r"^.*reused from the cache.*$", done.stdout, re.MULTILINE)
     return seconds, summary
 

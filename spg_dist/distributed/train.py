@@ -18,7 +18,6 @@ from spg_dist.distributed.session import interruptible, ray
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.curves import CurveWriter
-from spg_dist.pipeline.executor import resumed_in_words
 from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.progress import Display
 
@@ -154,7 +153,8 @@ class Listener:
             self.failed.append(event)
             return
         if isinstance(event, RunResumed):
-            self.display.say(resumed_in_words(event.spec, event.epochs))
+            uncounted = sum((event.spec, epoch) not in self._seen for epoch in range(event.epochs))
+            self.display.run_resumed(event.spec.name, event.epochs, uncounted)
             return
         self.curves.write(event.spec, event.epoch, event.metrics)
         if (event.spec, event.epoch) not in self._seen:

@@ -29,11 +29,6 @@ class Executor(Protocol):
         """Test runs, in the order of `specs`."""
 
 
-def resumed_in_words(spec: RunSpec, epochs: int) -> str:
-    """A line of the log for a run that goes on from its checkpoint."""
-    return f"{spec.name}: resumed at epoch {epochs + 1}"
-
-
 class LocalExecutor:
     """Everything in this process: for a notebook or a debugger."""
 
@@ -56,7 +51,7 @@ class LocalExecutor:
                 specs,
                 report,
                 failed=lambda spec, error: errors.append(error),
-                resumed=lambda spec, epochs: display.say(resumed_in_words(spec, epochs)),
+                resumed=lambda spec, epochs: display.run_resumed(spec.name, epochs, uncounted=epochs),
             )
         if len(errors) == 1:
             raise errors[0]

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from spg_dist.progress.duration import duration_text
+
 LINE_SECONDS = 5.0  # in a log, at most one line in so many seconds for a bar that moves,
 LINE_SHARE = 0.02  # and in a long phase one in this share of the time it has taken;
 QUIET_SECONDS = 20.0  # a bar that stands still is spoken of after so many
@@ -101,6 +103,11 @@ class Display:
     def training(self, runs: int, epochs: int) -> None:
         self._reset(f"training {runs} runs, epochs", epochs)
 
+    def run_resumed(self, run: str, epochs: int, uncounted: int) -> None:
+        """A run goes on behind so many epochs and reports them again; so many of these this job has not counted yet."""
+        self.say(f"{run}: resumed at epoch {epochs + 1}")
+        self._before += uncounted
+
     def epoch_done(self, run: str, epoch: int, metrics: dict[str, float]) -> None:
         shown = [f"{name} {value:.3g}" for name, value in metrics.items() if name.endswith("loss")]
         if "val_accuracy" in metrics:
@@ -115,6 +122,7 @@ class Display:
 
     def _reset(self, description: str, total: int) -> None:
         self._description, self._total, self._done = description, total, 0
+        self._before = 0  # steps of former jobs, which took none of this one's time
         self._started = self._printed = time.monotonic()
         self._bars.reset(self._task, description=description, total=total, detail="", visible=total > 0)
 
@@ -127,9 +135,10 @@ class Display:
         if self.live or (now - self._printed < pause and not finished):
             return
         self._printed = now
-        left = (now - self._started) / max(self._done, 1) * (self._total - self._done)
-        known = self._done >= max(2, ETA_SHARE * self._total)  # the first steps wait for workers to start
-        eta = f", {left:.0f} s left" if known and not finished else ""
+        own = self._done - self._before
+        left = (now - self._started) / max(own, 1) * (self._total - self._done)
+        known = own >= max(2, ETA_SHARE * (self._total - self._before))  # the first steps wait for workers to start
+        eta = f", {duration_text(left)} left" if known and not finished else ""
         self.say(f"{self._description} {self._done}/{self._total}{eta}{'; ' + detail if detail else ''}")
 
     def _say_that_it_works(self) -> None:
@@ -137,4 +146,6 @@ class Display:
             now = time.monotonic()
             if self._done < self._total and now - self._printed >= QUIET_SECONDS:
                 self._printed = now
-                self.say(f"{self._description} {self._done}/{self._total}, working for {now - self._started:.0f} s")
+                self.say(
+                    f"{self._description} {self._done}/{self._total}, working for {duration_text(now - self._started)}"
+                )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spg_dist.progress.display import Display
+from spg_dist.progress.duration import duration_text
 
 
 class Stopwatch:
@@ -23,4 +24,4 @@ class Stopwatch:
         yield
         name = title.split(":")[0]
         self.seconds[name] = time.monotonic() - began
-        self.display.say(f"{name} took {self.seconds[name]:.1f} s")
+        self.display.say(f"{name} took {duration_text(self.seconds[name])}")

@@ -10,10 +10,11 @@ from pathlib import Path
 from markupsafe import Markup
 
 from spg_dist.evaluation.results import replace_text
+from spg_dist.progress.duration import duration_text
 from spg_dist.report.accuracy_bars import accuracy_bars
 from spg_dist.report.contents import ReportInput, Sample
 from spg_dist.report.curves import curve_groups
-from spg_dist.report.headline import duration_text, head_facts, headline, table_notes, warnings_of
+from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
 from spg_dist.report.large_figures import large_figures
 from spg_dist.report.naming import Look, domain_looks, in_order, method_label
 from spg_dist.report.projections import projection_note, projection_plot

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from spg_dist.evaluation.results import replace_text
+from spg_dist.progress.duration import duration_text
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.headline import duration_text, head_facts, headline, table_notes, warnings_of
+from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
 from spg_dist.report.table import Cell, ResultTable, result_tables, source_tables
 
 

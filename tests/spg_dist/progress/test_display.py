@@ -86,7 +86,7 @@ def test_an_epochs_line_names_losses_and_val_accuracy(log: Screen, monkeypatch: 
         shown.epoch_done("spg-photo-1", 1, metrics)
     line = log.text.splitlines()[-1]
     start, end = line.split("; ")
-    assert re.fullmatch(r"training 1 runs, epochs 2/3, \d+ s left", start)
+    assert re.fullmatch(r"training 1 runs, epochs 2/3, \d\.\d s left", start)
     assert end == "spg-photo-1 epoch 2: g_loss 0.5, d_loss 1.25, val accuracy 61.2 %"
 
 
@@ -108,14 +108,31 @@ def test_a_log_says_that_work_goes_on_while_the_first_shard_takes_its_time(
     with Display(log.console) as shown:
         shown.encoding("plain", missing=500, reused=0, shards=2)
         deadline = time.monotonic() + 10
-        while "0/500, working for 0 s" not in log.text and time.monotonic() < deadline:
+        while "0/500, working for 0." not in log.text and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert "encoding (plain) 0/500, working for 0 s" in log.text
+        assert "encoding (plain) 0/500, working for 0." in log.text
         shown.shard_encoded(500, 0, 0)
         time.sleep(0.1)
         said = log.text
         time.sleep(0.5)
         assert log.text == said, "what is finished is spoken of no more"
+
+
+def test_the_time_left_is_told_by_this_jobs_own_epochs(log: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = {"now": 100.0}
+    monkeypatch.setattr(display, "LINE_SECONDS", 0.0)
+    with Display(log.console) as shown:
+        monkeypatch.setattr(display.time, "monotonic", lambda: clock["now"])
+        shown.training(1, 100)
+        shown.run_resumed("r", 40, uncounted=40)
+        for epoch in range(50):
+            clock["now"] += 30.0 if epoch >= 40 else 0.0
+            shown.epoch_done("r", epoch, {"loss": 1.0})
+        monkeypatch.undo()
+    lines = log.text.splitlines()
+    assert lines[0] == "r: resumed at epoch 41"
+    assert not any("left" in line for line in lines if " 41/100" in line), "its first epoch alone says nothing"
+    assert "50/100, 25 min 00 s left" in lines[-1]
 
 
 def test_more_steps_than_announced_do_no_harm(log: Screen) -> None:
