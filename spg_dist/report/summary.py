@@ -33,7 +33,7 @@ def summary_text(report: ReportInput) -> str:
         blocks += ["## Images set aside", "\n".join(lines)]
     if report.timings:
         lines = [f"- {_plain(phase)}: {duration_text(seconds)}" for phase, seconds in report.timings.items()]
-        blocks += ["## Time by phase", "\n".join(lines)]
+        blocks += ["## Time by phase in the last job", "\n".join(lines)]
     return "\n\n".join(blocks) + "\n"
 
 
