@@ -56,7 +56,7 @@ class PromptEncoder:
             raise ValueError(f"prompts have shape {tuple(context_BPW.shape)}, expected (B, {P}, {W})")
         if torch.is_grad_enabled() and context_BPW.requires_grad:
             return F.normalize(self._differentiable(context_BPW), dim=-1)
-        chunks = context_BPW.tensor_split(math.ceil(B / self._prompts_at_once(context_BPW)))
+        chunks = context_BPW.tensor_split(max(1, math.ceil(B / self._prompts_at_once(context_BPW))))
         return torch.cat([F.normalize(self._predicting(chunk), dim=-1) for chunk in chunks])
 
     def plain(self, context_BPW: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class PromptEncoder:
         context_BCPW = context_BPW[:, None].expand(-1, C, -1, -1)
         prompts_BCLW = torch.cat([embeddings_BCLW[:, :, :1], context_BCPW, embeddings_BCLW[:, :, 1 + P :]], dim=2)
         tokens = self._tokens_CL.expand(B, C, L).reshape(B * C, L)
-        return encode_embeddings(self.tower, prompts_BCLW.reshape(B * C, L, W), tokens).reshape(B, C, -1)
+        return encode_embeddings(self.tower, prompts_BCLW.reshape(B * C, L, W), tokens).unflatten(0, (B, C))
 
     def _prompts_at_once(self, context_BPW: Tensor) -> int:
         budget = HIDDEN_BYTES if context_BPW.device.type == "cpu" else ACCELERATOR_HIDDEN_BYTES

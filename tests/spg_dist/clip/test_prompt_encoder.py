@@ -148,6 +148,18 @@ def test_prompts_beyond_one_chunk_come_back_in_order(
     torch.testing.assert_close(encoder(context_BPW), at_once, rtol=0, atol=1e-6)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("tower", [{}, BY_POSITION["not causal"]], ids=["shared prefix", "plain path"])
+def test_no_prompts_have_no_features(tiny_clip: Callable[..., Any], tower: dict[str, Any]) -> None:
+    """As where every image of a split was set aside."""
+    encoder = encoder_for(text_tower(tiny_clip(**tower)), ("dog", "ox"), 4)
+    assert encoder(prompts(0, 4, encoder.tower.width)).shape == (
+        0,
+        2,
+        encoder(prompts(1, 4, encoder.tower.width)).shape[2],
+    )
+
+
 def test_no_memory_is_kept_for_a_gradient_that_nobody_asked_for(tiny_clip: Callable[..., Any]) -> None:
     encoder = encoder_for(text_tower(tiny_clip()), UNEQUAL, n_ctx=4)
     assert not encoder(prompts(2, 4, 32)).requires_grad
