@@ -67,8 +67,9 @@ class PromptEncoder:
         embeddings_BCLW = embeddings_CLW.expand(B, C, L, W)
         context_BCPW = context_BPW[:, None].expand(-1, C, -1, -1)
         prompts_BCLW = torch.cat([embeddings_BCLW[:, :, :1], context_BCPW, embeddings_BCLW[:, :, 1 + P :]], dim=2)
-        tokens = self._tokens_CL.expand(B, C, L).reshape(B * C, L)
-        return encode_embeddings(self.tower, prompts_BCLW.reshape(B * C, L, W), tokens).unflatten(0, (B, C))
+        tokens = self._tokens_CL.repeat(B, 1)
+        features_BCD: Tensor = encode_embeddings(self.tower, prompts_BCLW.flatten(0, 1), tokens).unflatten(0, (B, C))
+        return features_BCD
 
     def _prompts_at_once(self, context_BPW: Tensor) -> int:
         budget = HIDDEN_BYTES if context_BPW.device.type == "cpu" else ACCELERATOR_HIDDEN_BYTES

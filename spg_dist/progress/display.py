@@ -131,21 +131,26 @@ class Display:
         self._bars.update(self._task, advance=steps, detail=detail)
         now = time.monotonic()
         finished = self._done >= self._total
-        pause = max(LINE_SECONDS, LINE_SHARE * (now - self._started))
-        if self.live or (now - self._printed < pause and not finished):
+        if self.live or (now - self._printed < self._pause(now, LINE_SECONDS) and not finished):
             return
-        self._printed = now
-        own = self._done - self._before
-        left = (now - self._started) / max(own, 1) * (self._total - self._done)
-        known = own >= max(2, ETA_SHARE * (self._total - self._before))  # the first steps wait for workers to start
-        eta = f", {duration_text(left)} left" if known and not finished else ""
-        self.say(f"{self._description} {self._done}/{self._total}{eta}{'; ' + detail if detail else ''}")
+        self._print(now, [], detail)
 
     def _say_that_it_works(self) -> None:
         while not self._ended.wait(QUIET_SECONDS / 4):
             now = time.monotonic()
-            if self._done < self._total and now - self._printed >= QUIET_SECONDS:
-                self._printed = now
-                self.say(
-                    f"{self._description} {self._done}/{self._total}, working for {duration_text(now - self._started)}"
-                )
+            # twice the pause of a bar that moves, whose lines say more
+            if self._done < self._total and now - self._printed >= 2 * self._pause(now, QUIET_SECONDS / 2):
+                self._print(now, [f"working for {duration_text(now - self._started)}"])
+
+    def _pause(self, now: float, at_least: float) -> float:
+        return max(at_least, LINE_SHARE * (now - self._started))
+
+    def _print(self, now: float, times: list[str], detail: str = "") -> None:
+        """A line of the log, with the time that is left where it can be known."""
+        self._printed = now
+        own = self._done - self._before
+        known = own >= max(2, ETA_SHARE * (self._total - self._before))  # the first steps wait for workers to start
+        if known and self._done < self._total:
+            times = [*times, f"{duration_text((now - self._started) / own * (self._total - self._done))} left"]
+        said = ", ".join([f"{self._description} {self._done}/{self._total}", *times])
+        self.say(f"{said}; {detail}" if detail else said)

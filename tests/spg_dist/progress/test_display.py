@@ -135,6 +135,19 @@ def test_the_time_left_is_told_by_this_jobs_own_epochs(log: Screen, monkeypatch:
     assert "50/100, 25 min 00 s left" in lines[-1]
 
 
+def test_a_bar_that_stands_still_tells_the_time_left_too(log: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "QUIET_SECONDS", 0.04)
+    with Display(log.console) as shown:
+        shown.training(1, 10)
+        for epoch in range(3):
+            shown.epoch_done("r", epoch, {"loss": 1.0})
+        deadline = time.monotonic() + 10
+        while "3/10" not in log.text and time.monotonic() < deadline:
+            time.sleep(0.02)
+    line = next(line for line in log.text.splitlines() if "3/10" in line)
+    assert re.fullmatch(r"training 1 runs, epochs 3/10, working for \d\.\d s, \d\.\d s left", line)
+
+
 def test_more_steps_than_announced_do_no_harm(log: Screen) -> None:
     """A resumed run reports its former epochs again."""
     with Display(log.console) as shown:
