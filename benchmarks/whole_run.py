@@ -27,7 +27,10 @@ PACS = PUBLISHED["pacs"]
 
 
 def draw_data_set(root: Path, share: float) -> int:
-    """`<root>/<domain>/<class>/*.jpg`, so much of each domain's published count, spread over the classes."""
+    """`<root>/<domain>/<class>/*.jpg`, so much of each domain's published count, spread over the classes.
+
+    Whatever the share, each class has four images in a domain: its train and val splits need some.
+    """
     counts = {domain: max(4 * PACS.class_count, round(share * count)) for domain, count in PACS.images.items()}
     drawn = iter(draw(root.with_name("drawn"), sum(counts.values()), PACS_SIDE))
     for domain, count in counts.items():
