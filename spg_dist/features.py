@@ -77,7 +77,7 @@ class FeatureTable:
         if not self.augmented:
             return self.features(rows_B)
         view_B = (epoch + rows_B) % len(self.augmented)
-        x_BD = torch.empty(len(rows_B), self.plain.features_MD.shape[1], device=self.device)
+        x_BD = torch.empty(len(rows_B), self.plain.features_MD.shape[1], dtype=torch.float32, device=self.device)
         for k in np.unique(view_B):
             here = np.flatnonzero(view_B == k)
             x_BD[torch.from_numpy(here).to(self.device)] = self._read(self.augmented[k], rows_B[here])

@@ -1,11 +1,10 @@
 """A linear map with frozen weights, and its gradient.
 
 On a CPU its products are oneDNN's, with each weight laid out for the kernels beforehand, as Inductor does for frozen
-models: a weight then costs little more than its reading, which is what counts for the few rows of a soft prompt. The
-same kernels gave each row of a product the same bits whatever rows stood beside it (AVX2 and AVX-512, 1 to 16 threads,
-any number of rows from two on), so that a prompt's result does not depend on which other prompts are encoded with it.
-Both operators are torch's own but private; where they are not to be had, as on other processors and in float64, the
-plain product serves.
+models: a weight then costs little more than its reading, which is what counts for the few rows of a soft prompt. Both
+operators are torch's own but private; where they are not to be had, as on other processors and in float64, the plain
+product serves. Whether a row's bits depend on the rows next to it is a property of the machine, and nobody's promise:
+who needs to know asks it (`spg_dist/training/run_blocks.py`).
 
 Shape suffixes: R rows (tokens), I and O widths of a map's input and output.
 """
@@ -30,11 +29,6 @@ class FrozenLinear:
     """In oneDNN's layout where it `has_kernels`."""
     bias_O: Tensor | None
 
-    @property
-    def rows_apart(self) -> bool:
-        """Whether a row's result has the same bits whatever rows stand beside it."""
-        return self.weight_OI.is_mkldnn
-
     def __call__(self, x_RI: Tensor) -> Tensor:
         """(R, O); leading dimensions of any number are rows."""
         if self.weight_OI.is_mkldnn:
@@ -57,9 +51,6 @@ class FrozenLinear:
         return frozen_linear(self.weight_OI.to_dense().T, None)
 
     def _by_kernel(self, x_RI: Tensor, activation: str, algorithm: str) -> Tensor:
-        if x_RI.numel() == x_RI.shape[-1]:  # of a single row the kernels take the sums in another order than of two
-            twice_RI = x_RI.reshape(1, -1).expand(2, -1)
-            return self._by_kernel(twice_RI, activation, algorithm)[0].reshape(*x_RI.shape[:-1], -1)
         kernel, weight_OI = torch.ops.mkldnn._linear_pointwise.default, self.weight_OI
         result_RO: Tensor = kernel(x_RI.to(weight_OI.dtype), weight_OI, self.bias_O, activation, (), algorithm)
         return result_RO

@@ -5,6 +5,7 @@ Shape suffixes: B prompts, C classes, L token positions, P context tokens, W tex
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -44,10 +45,16 @@ class PromptEncoder:
             if precision == "bf16":
                 self._predicting = SharedPrefix(tower, tower.bf16_layers, classes)
 
-    @property
-    def prompts_apart(self) -> bool:
-        """Whether a prompt's features and gradient have the same bits whatever prompts are encoded with it."""
-        return self.exact_prefix and self.tower.layers[0].qkv.rows_apart
+    def shallow(self) -> PromptEncoder | None:
+        """An encoder of the same shapes with three layers at most (a first, an inner and the last one), to try out
+        what the machine does with them; None where prompts take the plain path."""
+        if not self.exact_prefix:
+            return None
+        layers, encoder = self.tower.layers, copy.copy(self)
+        encoder._differentiable = encoder._predicting = SharedPrefix(
+            self.tower, [*layers[:2], layers[-1]] if len(layers) > 3 else layers, self.classes
+        )
+        return encoder
 
     def __call__(self, context_BPW: Tensor) -> Tensor:
         """Unit-norm text features (B, C, D) of all classes under each prompt; differentiable in the prompt."""

@@ -9,14 +9,13 @@ Shape suffixes: R runs, A the first runs of these that take part, B batch, I inp
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spg_dist.gan.networks import Discriminator, Generator
-from spg_dist.training.stacked import linear, run_by_run
+from spg_dist.training.stacked import linear
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -45,11 +44,6 @@ class StackedNetwork:
         """The parameters of the first runs, in the memory of all; leaves of autograd where they learn."""
         return [parameter.detach()[:runs].requires_grad_(learn) for parameter in self.parameters]
 
-    def of_runs(self, tensors: Sequence[Tensor], span: slice) -> list[Tensor]:
-        """Some runs' part of stacked tensors, as the fused AdamW wants it."""
-        parts = [tensor[span] for tensor in tensors]
-        return [row for part in parts for row in part.unbind()] if run_by_run(parts[0]) else parts
-
     def __call__(self, parameters: Sequence[Tensor], x_ABI: Tensor, scale_ABU: Iterable[Tensor] = ()) -> Tensor:
         """Training mode: batch statistics, running statistics updated.
 
@@ -77,14 +71,16 @@ class StackedNetwork:
     def _batch_norm(self, layer: nn.BatchNorm1d, prefix: str, named: dict[str, Tensor], h_ABU: Tensor) -> Tensor:
         """Each run by its own statistics: runs become further channels, which BatchNorm never mixes."""
         mean_AU, var_AU = (self.statistics[f"{prefix}.running_{kind}"][: len(h_ABU)] for kind in ("mean", "var"))
-        weight_AU, bias_AU = named[f"{prefix}.weight"], named[f"{prefix}.bias"]
-        normed = partial(F.batch_norm, training=True, momentum=layer.momentum or 0.0, eps=layer.eps)
-        if run_by_run(h_ABU):
-            runs = zip(*(t.unbind() for t in (h_ABU, mean_AU, var_AU, weight_AU, bias_AU)), strict=True)
-            return torch.stack([normed(*run) for run in runs])
+        of_channels = mean_AU, var_AU, named[f"{prefix}.weight"], named[f"{prefix}.bias"]
         A, B, U = h_ABU.shape
-        channels = (t.flatten() for t in (mean_AU, var_AU, weight_AU, bias_AU))  # views: statistics move in place
-        return normed(h_ABU.transpose(0, 1).reshape(B, A * U), *channels).view(B, A, U).transpose(0, 1)
+        normed = F.batch_norm(
+            h_ABU.transpose(0, 1).reshape(B, A * U),
+            *(tensor.flatten() for tensor in of_channels),  # views: statistics move in place
+            training=True,
+            momentum=layer.momentum or 0.0,
+            eps=layer.eps,
+        )
+        return normed.view(B, A, U).transpose(0, 1)
 
     def state(self, run: int, steps: int) -> dict[str, Tensor]:
         """Run's weights and statistics by the plain network's names; views, but for the counters."""

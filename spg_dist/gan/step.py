@@ -152,14 +152,10 @@ class AdversarialStep:
         start = 0
         for (rate, beta1, beta2, decay, steps), members in groupby(settings):
             span = slice(start, start := start + len(list(members)))
-            some = [network.of_runs(tensors, span) for tensors in (parameters, gradients)]
-            averages = [network.of_runs(network.moments[kind], span) for kind in MOMENTS]
-            counts = torch.full((len(some[0]),), float(steps), device=parameters[0].device)
+            stacks = parameters, gradients, *(network.moments[kind] for kind in MOMENTS)
+            counts = torch.full((len(parameters),), float(steps), device=parameters[0].device)
             adamw(
-                some[0],
-                some[1],
-                averages[0],
-                averages[1],
+                *([tensor[span] for tensor in stack] for stack in stacks),
                 max_exp_avg_sqs=[],
                 state_steps=list(counts.unbind()),
                 fused=True,

@@ -46,9 +46,7 @@ def soft_prompt_run(
 
 
 def prompts_at_once(encoder: PromptEncoder) -> int:
-    """As many as memory allows. On a CPU a run has the same bits in any group, so one where its neighbours matter."""
-    if encoder.tower.positional_embedding.device.type == "cpu" and not encoder.prompts_apart:
-        return 1
+    """As many as memory allows."""
     return max(1, TOKENS_AT_ONCE // (encoder.classes.n_ctx + sum(encoder.classes.suffix_lengths)))
 
 

@@ -1,12 +1,16 @@
 """Learn one soft prompt for a set of images (stage 1; CoOp), for many runs as one program.
 
-Shape suffixes: A runs of a step, R runs, B batch, C classes, D feature width, P context tokens, W text width.
+The runs of a step take it in blocks, and no tensor is larger than a block: on a CPU of sizes at which this machine was
+seen to give each run the bits that it has alone, on an accelerator of as many as memory allows.
+
+Shape suffixes: A runs of a block, R runs, B batch, C classes, D feature width, P context tokens, W text width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from typing import Any
 
@@ -22,6 +26,7 @@ from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.training import Metrics, learning_rates
 from spg_dist.training.batches import shuffled_batches, steps_of
 from spg_dist.training.epoch_rows import EpochRows
+from spg_dist.training.run_blocks import blocks_of, sizes_that_keep_bits
 from spg_dist.training.seeds import numpy_random
 from spg_dist.training.stacked import Places, linear
 
@@ -37,7 +42,7 @@ class SoftPromptRun:
         train_rows, val_rows: rows of `table`.
         initial_PW: the first prompt.
         logit_scale: exp(logit_scale) of the frozen CLIP.
-        prompts_at_once: so many go through the text tower in one pass; it bounds the memory for the gradient.
+        prompts_at_once: at most so many go through the text tower in one pass; it bounds the memory for the gradient.
     """
 
     config: SoftPromptConfig
@@ -56,18 +61,26 @@ class SoftPromptRun:
         return steps_of(len(self.train_rows), self.config.batch_size)
 
     @property
+    def batch(self) -> int:
+        return min(self.config.batch_size, len(self.train_rows))
+
+    @property
     def alike(self) -> tuple[Any, ...]:
         """What runs of one program have in common; all else may differ."""
-        batch = min(self.config.batch_size, len(self.train_rows))
-        return batch, self.initial_PW.shape, id(self.table), id(self.encoder)
+        return self.batch, self.initial_PW.shape, id(self.table), id(self.encoder)
 
 
 class SoftPromptTraining:
-    """Soft prompts of runs that are `alike`; see `RunGroup`."""
+    """Soft prompts of runs that are `alike`; see `RunGroup`.
 
-    def __init__(self, runs: Sequence[SoftPromptRun]) -> None:
+    Arguments:
+        block_sizes: how many runs a block may have, largest first; None = asked of the machine.
+    """
+
+    def __init__(self, runs: Sequence[SoftPromptRun], block_sizes: Sequence[int] | None = None) -> None:
         assert len({run.alike for run in runs}) == 1
         self.runs = runs
+        self._given_sizes = block_sizes
         self.table, self.encoder = runs[0].table, runs[0].encoder
         self.places = Places([run.steps for run in runs])
         self.prompt_RPW = torch.stack([runs[n].initial_PW.detach() for n in self.places.numbers]).to(self.table.device)
@@ -86,27 +99,39 @@ class SoftPromptTraining:
         label_SRB = self.table.label_N[rows_SRB]
         losses_SR = torch.zeros(label_SRB.shape[:2], device=self.table.device)
         for step in range(len(losses_SR)):
-            A = self.places.busy(step)
-            losses_SR[step, :A], _ = self.step(rows.features(place_SRB[step, :A]), label_SRB[step, :A], rates[:A])
+            busy = self.places.busy(step)
+            for block in blocks_of(busy, self.block_sizes):
+                x_ABD = rows.features(place_SRB[step, block])
+                losses_SR[step, block], _ = self.step(x_ABD, label_SRB[step, block], rates[block], block)
         taken = losses_SR.T.cpu().tolist()
         return {
             n: {"loss": fmean(losses_S[: run.steps]), "learning_rate": rate}
             for n, run, losses_S, rate in zip(numbers, runs, taken, rates, strict=True)
         }
 
-    def step(self, x_ABD: Tensor, label_AB: Tensor, rates: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """One update of the first A prompts; returns the losses (A,) before it and their gradients (A, P, W).
+    @cached_property
+    def block_sizes(self) -> Sequence[int]:
+        """How many runs a block may have, largest first."""
+        if self._given_sizes is not None:
+            return self._given_sizes
+        run, most = self.runs[0], min(self.runs[0].prompts_at_once, len(self.runs))
+        if self.table.device.type != "cpu":
+            return range(most, 0, -1)
+        shallow = run.encoder.shallow() if most > 1 else None
+        if shallow is None:
+            return (1,)
+        return sizes_that_keep_bits(lambda copies: _one_step([replace(run, encoder=shallow)] * copies), most)
+
+    def step(self, x_ABD: Tensor, label_AB: Tensor, rates: Sequence[float], block: slice) -> tuple[Tensor, Tensor]:
+        """One update of a block's prompts; returns the losses (A,) before it and their gradients (A, P, W).
 
         Arguments:
             rates: learning rate of each of these runs.
+            block: their places.
         """
-        A = len(x_ABD)
-        at_once = self.runs[0].prompts_at_once
-        parts = [slice(start, min(start + at_once, A)) for start in range(0, A, at_once)]
-        pairs = [self._losses(x_ABD[part], label_AB[part], part) for part in parts]
-        loss_A, gradient_APW = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
-        configs = [self.runs[n].config for n in self.places.numbers[:A]]
-        prompt_APW, velocity_APW = self.prompt_RPW[:A], self.velocity_RPW[:A]
+        loss_A, gradient_APW = self._losses(x_ABD, label_AB, block)
+        configs = [self.runs[n].config for n in self.places.numbers[block]]
+        prompt_APW, velocity_APW = self.prompt_RPW[block], self.velocity_RPW[block]
         decay, momentum, rate = (
             torch.tensor(values, dtype=prompt_APW.dtype, device=prompt_APW.device)[:, None, None]
             for values in ([c.weight_decay for c in configs], [c.momentum for c in configs], rates)
@@ -115,11 +140,11 @@ class SoftPromptTraining:
         prompt_APW.sub_(rate * velocity_APW)
         return loss_A, gradient_APW
 
-    def _losses(self, x_ABD: Tensor, label_AB: Tensor, part: slice) -> tuple[Tensor, Tensor]:
-        """Losses (A,) of some runs, and each one's gradient in its prompt."""
-        prompt_APW = self.prompt_RPW[part].detach().requires_grad_()
+    def _losses(self, x_ABD: Tensor, label_AB: Tensor, block: slice) -> tuple[Tensor, Tensor]:
+        """Losses (A,) of a block, and each one's gradient in its prompt."""
+        prompt_APW = self.prompt_RPW[block].detach().requires_grad_()
         text_ACD = self.encoder(prompt_APW)
-        scales = [self.runs[n].logit_scale for n in self.places.numbers[part]]
+        scales = [self.runs[n].logit_scale for n in self.places.numbers[block]]
         scale_A11 = torch.tensor(scales, dtype=x_ABD.dtype, device=x_ABD.device)[:, None, None]
         logit_ABC = linear(scale_A11 * x_ABD, text_ACD)
         loss_A = F.cross_entropy(logit_ABC.flatten(0, 1), label_AB.flatten(), reduction="none")
@@ -142,6 +167,17 @@ class SoftPromptTraining:
         place = self.places.of(run)
         self.prompt_RPW[place] = state["prompt"]
         self.velocity_RPW[place] = state[VELOCITY]
+
+
+def _one_step(runs: Sequence[SoftPromptRun]) -> list[Tensor]:
+    """What a step gives to each of some copies of a run: loss, gradient, prompt and velocity."""
+    copies, run = len(runs), runs[0]
+    training = SoftPromptTraining(runs, block_sizes=(copies,))
+    rows_B = run.train_rows[: run.batch]
+    x_ABD = run.table.training_features(rows_B, 0).to(training.prompt_RPW.dtype).repeat(copies, 1, 1)
+    label_AB = run.table.label_N[torch.from_numpy(rows_B)].repeat(copies, 1)
+    step = training.step(x_ABD, label_AB, [run.config.learning_rate] * copies, slice(0, copies))
+    return [*step, training.prompt_RPW, training.velocity_RPW]
 
 
 def _shuffled(run: SoftPromptRun, epoch: int) -> np.ndarray:

@@ -68,20 +68,14 @@ def linear(x_ABI: Tensor, weight_AOI: Tensor, bias_AO: Tensor | None = None) -> 
 
 
 def products(left_RMK: Tensor, right_RKN: Tensor) -> Tensor:
-    """Each run's matrix product (R, M, N), without a gradient."""
-    if not run_by_run(left_RMK):
+    """Each run's matrix product (R, M, N), without a gradient.
+
+    On a CPU one call a run: it costs nothing next to the arithmetic, and a batched product takes another path for one
+    matrix than for several. An accelerator needs few, large calls.
+    """
+    if left_RMK.device.type != "cpu":
         return torch.bmm(left_RMK, right_RKN)
     out_RMN = left_RMK.new_empty(len(left_RMK), left_RMK.shape[1], right_RKN.shape[2])
     for left_MK, right_KN, out_MN in zip(left_RMK, right_RKN, out_RMN, strict=True):
         torch.mm(left_MK, right_KN, out=out_MN)
     return out_RMN
-
-
-def run_by_run(tensor: Tensor) -> bool:
-    """Whether to call the kernels whose bits depend on how much they are given for each run by itself.
-
-    On a CPU: there a run then has the same bits alone and among others, and the calls cost nothing beside the
-    arithmetic. A batched product takes another path for one matrix than for several; BatchNorm and the fused AdamW
-    round the last elements, those that fill no vector, otherwise than the rest. An accelerator needs few, large calls.
-    """
-    return tensor.device.type == "cpu"

@@ -1,8 +1,6 @@
-"""Linear maps with frozen weights: what they give, their gradient, and bits that do not depend on other rows."""
+"""Linear maps with frozen weights: what they give, and their gradient."""
 
 from __future__ import annotations
-
-from functools import partial
 
 import pytest
 import torch
@@ -68,24 +66,8 @@ def kernels_at_hand() -> bool:
 
 def test_weights_are_laid_out_for_the_kernels_where_there_are_any() -> None:
     def laid_out(dtype: torch.dtype) -> bool:
-        return frozen_linear(numbers(96, 64, dtype=dtype), None).rows_apart
+        return frozen_linear(numbers(96, 64, dtype=dtype), None).weight_OI.is_mkldnn
 
     assert laid_out(torch.float32) == kernels_at_hand()
     assert laid_out(torch.bfloat16) == (kernels_at_hand() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     assert not laid_out(torch.float64)
-
-
-@pytest.mark.skipif(not kernels_at_hand(), reason="needs oneDNN's kernels: a processor with AVX2 or AVX-512")
-@pytest.mark.parametrize("inner", [64, 512, 2048])
-@pytest.mark.parametrize("way", ["forward", "activated", "backward"])
-def test_a_row_of_a_result_has_the_same_bits_among_any_rows(threads: None, way: str, inner: int) -> None:
-    if way == "backward":
-        of = frozen_linear(numbers(inner, 512), None).gradient
-    else:
-        linear, (activation, _) = frozen_linear(numbers(512, inner), numbers(512)), known_activation(QuickGELU())
-        of = linear if way == "forward" else partial(linear.activated, activation=activation)
-    x_RI = numbers(130, inner, seed=2)
-    all_RO = of(x_RI)
-    for rows in (*range(1, 40), 64, 75, 96, 128):
-        assert torch.equal(of(x_RI[:rows]), all_RO[:rows])
-        assert torch.equal(of(x_RI[-rows:]), all_RO[-rows:])

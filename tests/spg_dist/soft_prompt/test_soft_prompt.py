@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open_clip
@@ -19,12 +18,12 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.clip.text_tower import TextTower, text_tower
 from spg_dist.data import ImageRecord, Manifest
 from spg_dist.features import FeatureTable, StoredView
-from spg_dist.methods.prompt_label import prompts_at_once
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
 from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
 from spg_dist.training import learning_rates
 from spg_dist.training.batches import shuffled_batches
+from spg_dist.training.run_blocks import blocks_of
 from spg_dist.training.seeds import numpy_random
 
 NAMES = ("dog", "alarm clock", "house")
@@ -107,14 +106,7 @@ def test_a_run_that_goes_on_from_its_state_ends_like_an_undisturbed_one(
     assert torch.equal(second.weights(0)["prompt"], whole.weights(0)["prompt"])
 
 
-def prompt_by_prompt(context_BPW: torch.Tensor) -> torch.Tensor:
-    """A text side whose bits for a prompt do not depend on the prompts beside it."""
-    mix_VCD = torch.randn(4 * 32, 3, WIDTH, generator=torch.Generator().manual_seed(7))
-    texts = [(prompt_PW.flatten() @ mix_VCD.flatten(1)).view(3, WIDTH) for prompt_PW in context_BPW]
-    return F.normalize(torch.stack(texts), dim=-1)
-
-
-def different_runs(table: FeatureTable, text: Any, prompts_at_once: int = 16) -> list[SoftPromptRun]:
+def different_runs(table: FeatureTable, encoder: PromptEncoder, prompts_at_once: int = 16) -> list[SoftPromptRun]:
     """Of one program: rows, numbers of steps, seeds, rates, momentum, weight decay and epochs differ."""
     base = SoftPromptConfig(epochs=4, batch_size=8, learning_rate=0.05, weight_decay=1e-2)
     changes = ({}, {"momentum": 0.0, "epochs": 3}, {"learning_rate": 0.2}, {"weight_decay": 0.5}, {})
@@ -124,7 +116,7 @@ def different_runs(table: FeatureTable, text: Any, prompts_at_once: int = 16) ->
             table=table,
             train_rows=TRAIN[seed : 30 - 3 * seed],
             val_rows=VAL,
-            encoder=text,
+            encoder=encoder,
             initial_PW=torch.randn(4, 32, generator=torch.Generator().manual_seed(seed)),
             logit_scale=SCALE + seed,
             seed=seed,
@@ -145,11 +137,20 @@ def train_all(runs: list[SoftPromptRun]) -> dict[int, tuple[list[dict[str, float
     return ended
 
 
-@pytest.mark.parametrize("prompts_at_once", [16, 2])
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels at hand", "none"])
+@pytest.mark.parametrize("at_once", [16, 2])
 def test_prompts_trained_together_have_the_bits_of_prompts_trained_alone(
-    table: FeatureTable, prompts_at_once: int
+    table: FeatureTable,
+    tower: TextTower,
+    encoder: PromptEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    kernels: bool,
+    at_once: int,
 ) -> None:
-    runs = different_runs(table, prompt_by_prompt, prompts_at_once)
+    if not kernels:
+        monkeypatch.setattr(frozen_linear, "has_kernels", lambda weight_OI: False)
+        encoder = PromptEncoder(replace(tower), encoder.classes)  # a new tower: the other's layers are laid out
+    runs = different_runs(table, encoder, at_once)
     assert len({run.steps for run in runs}) > 1
     together = train_all(runs)
     for n, one in enumerate(runs):
@@ -158,23 +159,25 @@ def test_prompts_trained_together_have_the_bits_of_prompts_trained_alone(
         assert all(torch.equal(together[n][1][name], tensor) for name, tensor in state.items())
 
 
-@pytest.mark.parametrize("kernels", [True, False], ids=["kernels at hand", "none"])
-def test_together_and_alone_prompts_have_the_same_bits_on_any_cpu(
-    table: FeatureTable, tower: TextTower, encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch, kernels: bool
+def test_the_blocks_tried_are_no_larger_than_memory_or_the_group_allows(
+    table: FeatureTable, encoder: PromptEncoder
 ) -> None:
-    if not kernels:
-        monkeypatch.setattr(frozen_linear, "has_kernels", lambda weight_OI: False)
-        encoder = PromptEncoder(replace(tower), encoder.classes)  # a new tower: the other's layers are laid out
-        assert prompts_at_once(encoder) == 1
-    runs = different_runs(table, encoder, prompts_at_once(encoder))
-    together = train_all(runs)
-    for n, one in enumerate(runs):
-        ((_, state),) = train_all([one]).values()
-        assert all(torch.equal(together[n][1][name], tensor) for name, tensor in state.items())
+    for at_once, most in ((16, 5), (2, 2), (1, 1)):
+        sizes = SoftPromptTraining(different_runs(table, encoder, at_once)).block_sizes
+        assert max(sizes) <= most and sizes[-1] == 1
 
 
-def test_prompts_resumed_in_another_group_end_the_same(table: FeatureTable) -> None:
-    runs = different_runs(table, prompt_by_prompt)
+def test_prompts_on_an_accelerator_share_a_step_up_to_what_memory_allows(
+    table: FeatureTable, encoder: PromptEncoder
+) -> None:
+    group = SoftPromptTraining(different_runs(table, encoder, 3))
+    group.table = FeatureTable(table.manifest, table.plain, [], "cpu")
+    group.table.device = torch.device("cuda")
+    assert blocks_of(5, group.block_sizes) == [slice(0, 3), slice(3, 5)]
+
+
+def test_prompts_resumed_in_another_group_end_the_same(table: FeatureTable, encoder: PromptEncoder) -> None:
+    runs = different_runs(table, encoder)
     whole, first = SoftPromptTraining(runs[2:]), SoftPromptTraining(runs[2:])
     for epoch in range(4):
         whole.train_epoch(dict.fromkeys(range(3), epoch))
