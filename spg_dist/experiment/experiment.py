@@ -24,6 +24,7 @@ from spg_dist.encode.table import open_table
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.features import FeatureTable
+from spg_dist.training import RunIdentity
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class Experiment:
         domains = set(range(len(self.manifest.domains))) if whole else {self.manifest.domain_index(target)}
         return self.table.rows(domains, keep_left_out=False)
 
-    def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> str:
-        """Digest of all that determines a trained run: settings, seed, features, labels and splits."""
+    def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> RunIdentity:
+        """All that determines a trained run: settings, seed, features, labels and splits."""
         images = [(self.views.digests[i], *self.manifest.images[i][1:]) for i in rows]
         record = {
             "kind": kind,
@@ -112,12 +113,11 @@ class Experiment:
             "text": self.clip.text_fingerprint,
             "text precision": self.config.clip.text_precision,  # of val, which selects the epoch
             "selection": self.config.selection,
-            "threads": self.config.execution.cpus_per_worker,  # the order of sums depends on it
             "classes": self.manifest.class_names,
             "images": blake3(json.dumps(images).encode()).hexdigest(),
             **more,
         }
-        return blake3(json.dumps(record, sort_keys=True).encode()).hexdigest(length=16)
+        return RunIdentity(record)
 
     def prompt_texts(self, prompt_PW: Tensor) -> Tensor:
         """Text features (C, D) of all classes under one prompt."""

@@ -71,11 +71,13 @@ class StackedNetwork:
     def _batch_norm(self, layer: nn.BatchNorm1d, prefix: str, named: dict[str, Tensor], h_ABU: Tensor) -> Tensor:
         """Each run by its own statistics: runs become further channels, which BatchNorm never mixes."""
         mean_AU, var_AU = (self.statistics[f"{prefix}.running_{kind}"][: len(h_ABU)] for kind in ("mean", "var"))
-        of_channels = mean_AU, var_AU, named[f"{prefix}.weight"], named[f"{prefix}.bias"]
         A, B, U = h_ABU.shape
         normed = F.batch_norm(
             h_ABU.transpose(0, 1).reshape(B, A * U),
-            *(tensor.flatten() for tensor in of_channels),  # views: statistics move in place
+            mean_AU.flatten(),  # views: they move in place
+            var_AU.flatten(),
+            named[f"{prefix}.weight"].flatten(),
+            named[f"{prefix}.bias"].flatten(),
             training=True,
             momentum=layer.momentum or 0.0,
             eps=layer.eps,

@@ -28,7 +28,7 @@ from spg_dist.gan.clipping import clip_each, discriminator_limits, generator_lim
 from spg_dist.gan.config import GanConfig
 from spg_dist.gan.losses import validity_loss
 from spg_dist.gan.networks import Discriminator, Generator
-from spg_dist.gan.stacked import MOMENTS, StackedNetwork
+from spg_dist.gan.stacked import StackedNetwork
 from spg_dist.training.optimizers import under
 
 ADAM_EPS = 1e-8
@@ -152,10 +152,12 @@ class AdversarialStep:
         start = 0
         for (rate, beta1, beta2, decay, steps), members in groupby(settings):
             span = slice(start, start := start + len(list(members)))
-            stacks = parameters, gradients, *(network.moments[kind] for kind in MOMENTS)
             counts = torch.full((len(parameters),), float(steps), device=parameters[0].device)
             adamw(
-                *([tensor[span] for tensor in stack] for stack in stacks),
+                [tensor[span] for tensor in parameters],
+                [tensor[span] for tensor in gradients],
+                [tensor[span] for tensor in network.moments["exp_avg"]],
+                [tensor[span] for tensor in network.moments["exp_avg_sq"]],
                 max_exp_avg_sqs=[],
                 state_steps=list(counts.unbind()),
                 fused=True,

@@ -9,12 +9,12 @@ from torch import Tensor
 from spg_dist.classifier.training import Classifier, ClassifierTraining
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.training import SgdConfig, read_trained
+from spg_dist.training import RunIdentity, SgdConfig, read_trained
 
 
 def classifier_training(
     experiment: Experiment, spec: RunSpec, config: SgdConfig, classifier: Classifier
-) -> tuple[ClassifierTraining, str]:
+) -> tuple[ClassifierTraining, RunIdentity]:
     """A classifier on the sources' train split, selected as the experiment says; with its identity."""
     assert spec.seed is not None
     table = experiment.table

@@ -11,6 +11,7 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.classifiers import classifier_training, predict_with_classifier
 from spg_dist.soft_prompt.initial import initial_prompt
+from spg_dist.training import RunIdentity
 from spg_dist.training.seeds import torch_random
 
 
@@ -26,7 +27,7 @@ def _untrained(experiment: Experiment, spec: RunSpec) -> Cocoop:
     )
 
 
-def cocoop_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTraining, str]:
+def cocoop_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTraining, RunIdentity]:
     """The context and meta-net of one run."""
     return classifier_training(experiment, spec, experiment.config.cocoop, _untrained(experiment, spec))
 

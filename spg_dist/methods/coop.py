@@ -11,10 +11,10 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.prompt_label import soft_prompt_run
 from spg_dist.soft_prompt.training import SoftPromptRun
-from spg_dist.training import read_trained
+from spg_dist.training import RunIdentity, read_trained
 
 
-def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, str]:
+def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunIdentity]:
     """The pooled prompt of one run."""
     val = experiment.selection_rows(spec.where, keep_left_out=True)
     return soft_prompt_run(experiment, experiment.config.coop, experiment.sources(spec.where), val, "coop", spec)

@@ -10,6 +10,7 @@ from spg_dist.dpl.prompts import Dpl, prompt_groups
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.classifiers import classifier_training, predict_with_classifier
+from spg_dist.training import RunIdentity
 from spg_dist.training.seeds import torch_random
 
 
@@ -26,7 +27,7 @@ def _untrained(experiment: Experiment, spec: RunSpec) -> Dpl:
     )
 
 
-def dpl_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTraining, str]:
+def dpl_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTraining, RunIdentity]:
     """The prompt network of one run."""
     return classifier_training(experiment, spec, experiment.config.dpl, _untrained(experiment, spec))
 

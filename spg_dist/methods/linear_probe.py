@@ -10,13 +10,14 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.linear_probe.probe import LinearProbe
 from spg_dist.methods.classifiers import classifier_training, predict_with_classifier
+from spg_dist.training import RunIdentity
 
 
 def _untrained(experiment: Experiment) -> LinearProbe:
     return LinearProbe(experiment.clip.feature_width, len(experiment.manifest.class_names))
 
 
-def linear_probe_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTraining, str]:
+def linear_probe_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTraining, RunIdentity]:
     """The probe of one run."""
     return classifier_training(experiment, spec, experiment.config.linear_probe, _untrained(experiment))
 

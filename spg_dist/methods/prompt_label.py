@@ -17,14 +17,14 @@ from spg_dist.home import resolve
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
 from spg_dist.soft_prompt.training import SoftPromptRun
-from spg_dist.training import read_trained
+from spg_dist.training import RunIdentity, read_trained
 
 TOKENS_AT_ONCE = 4096  # through the text tower for one gradient: about 400 KB each of activations in ViT-B's tower
 
 
 def soft_prompt_run(
     experiment: Experiment, config: SoftPromptConfig, domains: set[int], val: np.ndarray, kind: str, spec: RunSpec
-) -> tuple[SoftPromptRun, str]:
+) -> tuple[SoftPromptRun, RunIdentity]:
     """A soft prompt on some domains' train split, selected on the rows `val`; with its identity."""
     assert spec.seed is not None
     table = experiment.table
@@ -50,7 +50,7 @@ def prompts_at_once(encoder: PromptEncoder) -> int:
     return max(1, TOKENS_AT_ONCE // (encoder.classes.n_ctx + sum(encoder.classes.suffix_lengths)))
 
 
-def prompt_label_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, str]:
+def prompt_label_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunIdentity]:
     """The prompt label of one domain."""
     domain = {experiment.manifest.domain_index(spec.where)}
     val = experiment.table.rows(domain, {"val"})

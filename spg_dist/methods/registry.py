@@ -20,7 +20,7 @@ from spg_dist.methods.prompt_label import prompt_label_run
 from spg_dist.methods.spg import generator_run, predict_with_generator
 from spg_dist.methods.zero_shot import predict_zero_shot
 from spg_dist.soft_prompt.training import SoftPromptTraining
-from spg_dist.training import OneByOne, RunGroup
+from spg_dist.training import OneByOne, RunGroup, RunIdentity
 
 Prediction = Callable[[Experiment, RunSpec, np.ndarray], Tensor]
 """Predicted classes (K, B) of B rows of the experiment's table, for K draws of noise (1 where nothing is random).
@@ -41,7 +41,7 @@ class TrainedMethod:
     """
 
     section: str
-    run: Callable[[Experiment, RunSpec], tuple[Any, str]]
+    run: Callable[[Experiment, RunSpec], tuple[Any, RunIdentity]]
     group: Callable[[list[Any]], RunGroup] = OneByOne
     alike: Callable[[Any], Hashable] = lambda run: None
 

@@ -16,11 +16,11 @@ from spg_dist.gan.config import GanConfig
 from spg_dist.gan.networks import Generator
 from spg_dist.gan.training import GeneratorRun, build_generator
 from spg_dist.methods.prompt_label import source_labels
-from spg_dist.training import read_trained
+from spg_dist.training import RunIdentity, read_trained
 from spg_dist.training.seeds import torch_random
 
 
-def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, str]:
+def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, RunIdentity]:
     """Stage 2 for one target."""
     assert spec.seed is not None
     config, table = experiment.config.stage2, experiment.table

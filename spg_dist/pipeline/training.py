@@ -13,6 +13,7 @@ from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.methods.registry import TRAINED, TrainedMethod
 from spg_dist.training import (
     Metrics,
+    Provenance,
     RunPlan,
     TrainedRun,
     TrainingDiverged,
@@ -24,7 +25,7 @@ from spg_dist.training import (
 
 Report = Callable[[RunSpec, int, Metrics], None]
 Failed = Callable[[RunSpec, ValueError | OSError], None]
-Resumed = Callable[[RunSpec, int], None]
+Resumed = Callable[[RunSpec, int, str], None]
 
 
 class RunsFailed(ValueError):
@@ -46,7 +47,7 @@ def train_runs(
     specs: Sequence[RunSpec],
     report: Report,
     failed: Failed,
-    resumed: Resumed = lambda spec, epochs: None,
+    resumed: Resumed = lambda spec, epochs, moved: None,
 ) -> dict[RunSpec, TrainedRun]:
     """Train runs together, in lockstep by epoch; each goes on from its checkpoint, or is found finished.
 
@@ -58,7 +59,8 @@ def train_runs(
             trained before. What it raises ends the training; checkpoints stay.
         failed: called for a run that cannot go on: a TrainingDiverged, or its files cannot be read or written. The
             others go on.
-        resumed: called for a run that goes on behind so many epochs.
+        resumed: called for a run that resumes after so many epochs, with what may make its last bits differ from an
+            undisturbed run's (empty where nothing does).
 
     Returns:
         the runs that are finished.
@@ -77,13 +79,16 @@ def train_runs(
         else:
             replay(finished, planned.plan.report)
             done[spec] = finished
-    execution = experiment.config.execution
+    execution, here = experiment.config.execution, Provenance.here(experiment.table.device)
     for start in range(0, len(waiting), execution.runs_together):
-        done |= _train_together(waiting[start : start + execution.runs_together], execution.checkpoint_seconds)
+        some = waiting[start : start + execution.runs_together]
+        done |= _train_together(some, execution.checkpoint_seconds, here)
     return done
 
 
-def _train_together(planned: Sequence[_PlannedRun], checkpoint_seconds: float) -> dict[RunSpec, TrainedRun]:
+def _train_together(
+    planned: Sequence[_PlannedRun], checkpoint_seconds: float, here: Provenance
+) -> dict[RunSpec, TrainedRun]:
     """The runs that ended well."""
     groups: dict[Any, list[_PlannedRun]] = {}
     for one in planned:
@@ -92,6 +97,7 @@ def _train_together(planned: Sequence[_PlannedRun], checkpoint_seconds: float) -
     trained = train(
         [(group[0].method.group([one.run for one in group]), [one.plan for one in group]) for group in members],
         checkpoint_seconds,
+        here,
     )
     specs = [one.spec for group in members for one in group]
     return {spec: run for spec, run in zip(specs, trained, strict=True) if run is not None}
@@ -133,7 +139,7 @@ def _is_finished(experiment: Experiment, spec: RunSpec) -> bool:
     if not artifact.exists():
         return False
     _, identity = TRAINED[spec.method].run(experiment, spec)
-    return read_trained(artifact).identity == identity
+    return identity.is_known_as(read_trained(artifact).identity)
 
 
 def epochs_of(config: Config, specs: list[RunSpec]) -> int:

@@ -103,9 +103,13 @@ class Display:
     def training(self, runs: int, epochs: int) -> None:
         self._reset(f"training {runs} runs, epochs", epochs)
 
-    def run_resumed(self, run: str, epochs: int, uncounted: int) -> None:
-        """A run goes on behind so many epochs and reports them again; so many of these this job has not counted yet."""
-        self.say(f"{run}: resumed at epoch {epochs + 1}")
+    def run_resumed(self, run: str, epochs: int, uncounted: int, moved: str = "") -> None:
+        """A run resumes after so many epochs and reports them again; so many of these this job has not counted yet.
+
+        Arguments:
+            moved: what may make its result differ from an undisturbed run's; empty where nothing does.
+        """
+        self.say(f"{run}: resumed at epoch {epochs + 1}" + (f" ({moved})" if moved else ""))
         self._before += uncounted
 
     def epoch_done(self, run: str, epoch: int, metrics: dict[str, float]) -> None:

@@ -1,5 +1,6 @@
 """Training without a method in it: the loop, schedules, seeds, files."""
 
+from spg_dist.training.identity import RunIdentity
 from spg_dist.training.loop import (
     Metrics,
     RunGroup,
@@ -12,6 +13,7 @@ from spg_dist.training.loop import (
     train,
 )
 from spg_dist.training.one_by_one import OneByOne, Trainable
+from spg_dist.training.provenance import Provenance
 from spg_dist.training.schedule import ScheduleConfig, learning_rates
 from spg_dist.training.sgd import SgdConfig
 from spg_dist.training.validation import ValidationConfig
@@ -19,7 +21,9 @@ from spg_dist.training.validation import ValidationConfig
 __all__ = [
     "Metrics",
     "OneByOne",
+    "Provenance",
     "RunGroup",
+    "RunIdentity",
     "RunPlan",
     "ScheduleConfig",
     "SgdConfig",

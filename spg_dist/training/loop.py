@@ -16,6 +16,8 @@ from typing import Any, Literal, Protocol
 from torch import Tensor
 
 from spg_dist.training.files import read_tensors, write_tensors
+from spg_dist.training.identity import RunIdentity
+from spg_dist.training.provenance import OF_VERSION_0_1_0, Provenance
 
 Metrics = dict[str, float]
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: runs in lockstep all have theirs at once
@@ -49,10 +51,11 @@ class TrainedRun:
     """A finished run: the best weights, and how they came about.
 
     Arguments:
-        identity: digest of all that determines the result.
+        identity: digest of all that determines the result, as it was when the run was begun.
         best_epoch: epoch (from 0) with the highest val accuracy, the first of equals.
         history: one dictionary of metrics an epoch, with `val_accuracy` (percent) where the epoch was judged.
-        seconds: of training and validation; of what runs do together, each has an equal share.
+        seconds: of training and validation, in all sittings; of what runs do together, each has an equal share.
+        provenance: where each sitting took place; of neighbouring sittings that are alike, one stands for all.
     """
 
     identity: str
@@ -61,6 +64,7 @@ class TrainedRun:
     val_accuracy: float = -1.0
     history: list[Metrics] = field(default_factory=list)
     seconds: float = 0.0
+    provenance: list[Provenance] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
         return {
@@ -69,6 +73,7 @@ class TrainedRun:
             "val_accuracy": self.val_accuracy,
             "history": self.history,
             "seconds": self.seconds,
+            "provenance": [sitting.record() for sitting in self.provenance],
         }
 
 
@@ -81,23 +86,24 @@ class RunPlan:
     """What the loop must know about a run, and whom it tells.
 
     Arguments:
-        identity: digest of all that determines the result.
+        identity: of all that determines the result.
         artifact: file of the finished run.
         checkpoint: file of the state between epochs; removed once the artifact is there.
         report: called after every epoch with its number and metrics; on resume first with the epochs done before.
         failed: called when the run ends with an error of its own: it diverged, or its files cannot be read or written.
-        resumed: called with the number of epochs that a checkpoint saves.
+        resumed: called with the number of epochs that a checkpoint saves, and with what may make the result differ
+            from an undisturbed run's in its last bits (empty where nothing does).
         keep: weights of the first epoch with the best val accuracy, or of the last epoch.
         val_every: every so many epochs one is judged and may be kept; the last always is.
     """
 
-    identity: str
+    identity: RunIdentity
     artifact: Path
     checkpoint: Path
     epochs: int
     report: Callable[[int, Metrics], None]
     failed: Callable[[ValueError | OSError], None]
-    resumed: Callable[[int], None]
+    resumed: Callable[[int, str], None]
     keep: Literal["best", "last"] = "best"
     val_every: int = 1
 
@@ -115,7 +121,7 @@ def finished_run(plan: RunPlan) -> TrainedRun | None:
     if not plan.artifact.exists():
         return None
     found = read_trained(plan.artifact)
-    return found if found.identity == plan.identity else None
+    return found if plan.identity.is_known_as(found.identity) else None
 
 
 def replay(run: TrainedRun, report: Callable[[int, Metrics], None]) -> None:
@@ -124,12 +130,15 @@ def replay(run: TrainedRun, report: Callable[[int, Metrics], None]) -> None:
         report(epoch, metrics)
 
 
-def train(groups: Sequence[tuple[RunGroup, Sequence[RunPlan]]], checkpoint_seconds: float) -> list[TrainedRun | None]:
+def train(
+    groups: Sequence[tuple[RunGroup, Sequence[RunPlan]]], checkpoint_seconds: float, here: Provenance
+) -> list[TrainedRun | None]:
     """Train all runs of all groups to the end, each from its last checkpoint.
 
     Arguments:
         groups: each with the plans of its runs, in the order of their numbers.
         checkpoint_seconds: at least so long between two checkpoints of a run; 0 = after every epoch.
+        here: where this sitting takes place.
 
     Returns:
         the runs in the order of the plans; None for those that were reported as failed.
@@ -138,7 +147,7 @@ def train(groups: Sequence[tuple[RunGroup, Sequence[RunPlan]]], checkpoint_secon
     teams = [[_Run(group, number, plan) for number, plan in enumerate(plans)] for group, plans in groups]
     runs = [run for team in teams for run in team]
     for run in runs:
-        run.resume()
+        run.resume(here)
     while any(run.active for run in runs):
         checkpoints.runs = sum(run.active for run in runs)
         for team in teams:
@@ -167,7 +176,7 @@ class _Run:
 
     def __init__(self, group: RunGroup, number: int, plan: RunPlan) -> None:
         self.group, self.number, self.plan = group, number, plan
-        self.trained = TrainedRun(plan.identity)
+        self.trained = TrainedRun(plan.identity.digest)
         self.has_failed = False
         self._written = time.monotonic()
 
@@ -180,11 +189,15 @@ class _Run:
     def active(self) -> bool:
         return not self.has_failed and self.epoch < self.plan.epochs
 
-    def resume(self) -> None:
-        """Go on from the checkpoint, if there is one of this run."""
+    def resume(self, here: Provenance) -> None:
+        """Continue from the checkpoint, if there is one of this run."""
         if self._own(self._load) and self.epoch:
-            self.plan.resumed(self.epoch)
+            before = self.trained.provenance[-1]
+            moved = "" if before == here else f"trained on {before} until then; now on {here}: its last bits may differ"
+            self.plan.resumed(self.epoch, moved)
             replay(self.trained, self.plan.report)
+        if self.trained.provenance[-1:] != [here]:
+            self.trained.provenance.append(here)
 
     def take(self, metrics: Metrics, seconds: float, checkpoints: Checkpoints) -> None:
         """The next epoch is trained: judge it, save it, report it."""
@@ -208,7 +221,7 @@ class _Run:
         if not self.plan.checkpoint.exists():
             return
         tensors, record = read_tensors(self.plan.checkpoint)
-        if record.get("identity") != self.plan.identity:
+        if not self.plan.identity.is_known_as(record.get("identity")):
             return
         self.group.load_state(self.number, {n[6:]: t for n, t in tensors.items() if n.startswith("state/")})
         best = {n[5:]: t for n, t in tensors.items() if n.startswith("best/")}
@@ -253,8 +266,10 @@ def _advance(runs: Sequence[_Run], checkpoints: Checkpoints) -> None:
 
 
 def _stored_run(path: Path, weights: dict[str, Tensor], record: dict[str, Any]) -> TrainedRun:
+    record = {"provenance": [OF_VERSION_0_1_0.record()], **record}
     if record.keys() != TrainedRun("").record().keys():
         raise ValueError(f"{path} is not a training run of this version: delete it and run the same command again")
+    record["provenance"] = [Provenance.stored(sitting) for sitting in record["provenance"]]
     return TrainedRun(weights=weights, **record)
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spg_dist.training import Metrics, OneByOne, RunGroup, RunPlan, TrainedRun, finished_run, replay, train
+from spg_dist.training import (
+    Metrics,
+    OneByOne,
+    Provenance,
+    RunGroup,
+    RunIdentity,
+    RunPlan,
+    TrainedRun,
+    finished_run,
+    replay,
+    train,
+)
 
 EPOCHS = 4  # of each training that conftest.py makes
 
@@ -33,9 +44,16 @@ def raise_it(error: Exception) -> None:
     raise error
 
 
+HERE = Provenance("a processor", threads=1, torch_version="2", version="3")
+
+
+def identity_of(name: str) -> RunIdentity:
+    return RunIdentity({"name": name})
+
+
 def plan(folder: Path, epochs: int, seen: Seen | None = None, identity: str = "a", **more: Any) -> RunPlan:
-    asked: dict[str, Any] = {"report": seen or Seen(), "failed": raise_it, "resumed": lambda epochs: None}
-    return RunPlan(identity, folder / "run.safetensors", folder / "run.ckpt", epochs, **(asked | more))
+    asked: dict[str, Any] = {"report": seen or Seen(), "failed": raise_it, "resumed": lambda epochs, moved: None}
+    return RunPlan(identity_of(identity), folder / "run.safetensors", folder / "run.ckpt", epochs, **(asked | more))
 
 
 def run(
@@ -45,6 +63,7 @@ def run(
     identity: str = "a",
     seconds: float = 0,
     epochs: int = EPOCHS,
+    here: Provenance = HERE,
     **more: Any,
 ) -> TrainedRun:
     """A group of one; a run that is there already is not trained."""
@@ -53,7 +72,7 @@ def run(
     if finished is not None:
         replay(finished, planned.report)
         return finished
-    (trained,) = train([(group, [planned])], seconds)
+    (trained,) = train([(group, [planned])], seconds, here)
     assert trained is not None
     return trained
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loop_material import Killed, Seen, plan, run_script
+from loop_material import HERE, Killed, Seen, plan, run_script
 
 from spg_dist.training import OneByOne, RunPlan, TrainedRun, read_trained, train
 from spg_dist.training.loop import Checkpoints
@@ -30,7 +30,7 @@ class Watched:
             epochs,
             report=lambda epoch, metrics: self.order.append((name, epoch)),
             failed=lambda error: self.failures.update({name: str(error)}),
-            resumed=lambda epochs: self.resumed.update({name: epochs}),
+            resumed=lambda epochs, moved: self.resumed.update({name: epochs}),
         )
 
     def train(self, *groups: dict[str, Any]) -> list[TrainedRun | None]:
@@ -38,7 +38,7 @@ class Watched:
             (OneByOne(list(group.values())), [self.plan(name, script.epochs) for name, script in group.items()])
             for group in groups
         ]
-        return train(made, 0)
+        return train(made, 0, HERE)
 
 
 def test_runs_advance_together_epoch_by_epoch(scripted: Callable[..., Any], tmp_path: Path) -> None:

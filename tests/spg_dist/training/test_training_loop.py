@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from loop_material import EPOCHS, Killed, Seen, run, run_script
+from loop_material import EPOCHS, HERE, Killed, Seen, identity_of, run, run_script
 
 from spg_dist.training import RunGroup, TrainedRun, TrainingDiverged, read_trained
 from spg_dist.training.files import read_tensors, write_tensors
 
+ELSEWHERE = replace(HERE, processor="another", threads=2)
 Build = Callable[[], RunGroup]
 
 
@@ -103,8 +105,31 @@ def test_an_accuracy_of_no_images_is_never_selected(scripted: Callable[..., Any]
 def test_a_file_of_other_settings_is_trained_anew(scripted: Callable[..., Any], tmp_path: Path) -> None:
     run_script(scripted([1, 2]), tmp_path, identity="lr=1")
     done = run_script(scripted([3, 4, 5]), tmp_path, identity="lr=2")
-    assert (done.identity, done.val_accuracy) == ("lr=2", 5)
-    assert read_trained(tmp_path / "run.safetensors").identity == "lr=2"
+    assert (done.identity, done.val_accuracy) == (identity_of("lr=2").digest, 5)
+    assert read_trained(tmp_path / "run.safetensors").identity == identity_of("lr=2").digest
+
+
+def test_a_finished_run_is_kept_whatever_trained_it(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    first = run_script(scripted([1, 2]), tmp_path)
+    again = run_script(scripted([3, 4]), tmp_path, here=ELSEWHERE)
+    assert (again.history, again.provenance) == (first.history, [HERE])
+
+
+def test_a_run_that_is_resumed_elsewhere_says_so_and_keeps_both_places(
+    scripted: Callable[..., Any], tmp_path: Path
+) -> None:
+    said: list[tuple[int, str]] = []
+    for stop_after in (0, 1):
+        with pytest.raises(Killed):
+            run_script(scripted([1, 2, 3, 4]), tmp_path, Seen(stop_after))
+    watched = {"resumed": lambda epochs, moved: said.append((epochs, moved))}
+    with pytest.raises(Killed):
+        run_script(scripted([1, 2, 3, 4]), tmp_path, Seen(stop_after=2), here=ELSEWHERE, **watched)
+    assert said == [(2, f"trained on {HERE} until then; now on {ELSEWHERE}: its last bits may differ")]
+    done = run_script(scripted([1, 2, 3, 4]), tmp_path, here=ELSEWHERE, **watched)
+    assert said[1:] == [(3, "")]
+    assert done.provenance == read_trained(tmp_path / "run.safetensors").provenance == [HERE, ELSEWHERE]
+    assert [metrics["val_accuracy"] for metrics in done.history] == [1, 2, 3, 4]
 
 
 def test_a_checkpoint_of_other_settings_is_not_resumed(scripted: Callable[..., Any], tmp_path: Path) -> None:
