@@ -12,8 +12,9 @@ A ratio is (seconds of an epoch of one run alone, times the runs) / (seconds of 
 sides take turns in one process. Stage 2 at the paper's size as in benchmarks/stage2.py, stage 1 with the text tower of
 ViT-B/32 and PACS's classes, random features. Validation is left out. Behind it stands the largest difference of any
 weight between the first, the middle and the last run of the group and the same runs trained alone, after all epochs.
-On a CPU the differences are zero, and stage 2 is slower as one program, since a run's weights and moments then leave
-the cache between its steps: training therefore makes each run a group of its own there (`GeneratorRun.program`).
+On a CPU it is zero for stage 1, whose blocks are of sizes that the machine was seen to keep bits at. Stage 2 is slower
+as one program there, since a run's weights and moments leave the cache between its steps: training makes each run a
+group by itself on a CPU (`GeneratorRun.program`), so that no bits hang on what is measured here.
 """
 
 from __future__ import annotations

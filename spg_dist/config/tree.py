@@ -21,8 +21,8 @@ MethodName = Literal["zero-shot", "zero-shot-ensemble", "linear-probe", "coop", 
 
 @dataclass
 class ExecutionConfig:
-    """Where and how the work runs. Only the number of threads can change a result, in the last bits; on an accelerator
-    also which runs are trained together."""
+    """Where and how the work runs. None of it is part of a run's identity. The number of threads can move the last bits
+    of a result, and on an accelerator so can the runs that it is trained with; both are recorded."""
 
     backend: Literal["ray", "local"] = "ray"
     """`ray` = tasks and training workers on a Ray cluster; `local` = everything in this process, for a debugger."""
@@ -35,7 +35,8 @@ class ExecutionConfig:
     one."""
 
     cpus_per_worker: int = 1
-    """CPUs of one training worker, and its torch threads. Trained runs are bit-identical only for the same number."""
+    """CPUs of one training worker, and its torch threads. A run that is begun with one number and resumed with another
+    says that its last bits may differ; a finished one is kept."""
 
     runs_together: int = 48
     """Runs that one worker trains in lockstep, epoch by epoch, and as one program where that is faster; further ones

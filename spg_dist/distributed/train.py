@@ -37,11 +37,11 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class RunResumed:
-    """A run that resumes after so many epochs, and what may make its last bits differ."""
+    """A run that resumes after so many epochs, and what has changed since."""
 
     spec: RunSpec
     epochs: int
-    moved: str
+    changes: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _train_in_worker(config: dict[str, Any]) -> None:
         report=lambda spec, epoch, metrics: events.put(EpochDone(spec, epoch, metrics)),
         # the user's to mend: no restart would help, and other runs can go on
         failed=lambda spec, error: events.put(RunFailed(spec, str(error))),
-        resumed=lambda spec, epochs, moved: events.put(RunResumed(spec, epochs, moved)),
+        resumed=lambda spec, epochs, changes: events.put(RunResumed(spec, epochs, changes)),
     )
     ray.train.report({"runs": len(mine)})
 
@@ -155,7 +155,7 @@ class Listener:
             return
         if isinstance(event, RunResumed):
             uncounted = sum((event.spec, epoch) not in self._seen for epoch in range(event.epochs))
-            self.display.run_resumed(event.spec.name, event.epochs, uncounted, event.moved)
+            self.display.run_resumed(event.spec.name, event.epochs, uncounted, event.changes)
             return
         self.curves.write(event.spec, event.epoch, event.metrics)
         if (event.spec, event.epoch) not in self._seen:

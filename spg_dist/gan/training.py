@@ -79,8 +79,9 @@ class GeneratorRun:
     def program(self) -> Hashable:
         """Runs for which it is the same are faster as one program than one by one.
 
-        On a CPU none are, though the bits would be the same: the 75 MB of a run's weights, gradients and moments stay
-        in the cache from step to step as long as no other run's come between (benchmarks/many_runs.py).
+        On a CPU none are: the 75 MB of a run's weights, gradients and moments stay in the cache from step to step as
+        long as no other run's come between (benchmarks/many_runs.py). And a run that is a program by itself has the
+        same bits whichever runs are left after a kill, on any processor.
         """
         return id(self) if self.table.device.type == "cpu" else self.alike
 

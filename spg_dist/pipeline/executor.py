@@ -51,7 +51,7 @@ class LocalExecutor:
                 specs,
                 report,
                 failed=lambda spec, error: errors.append(error),
-                resumed=lambda spec, epochs, moved: display.run_resumed(spec.name, epochs, epochs, moved),
+                resumed=lambda spec, epochs, changes: display.run_resumed(spec.name, epochs, epochs, changes),
             )
         if len(errors) == 1:
             raise errors[0]

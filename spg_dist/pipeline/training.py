@@ -47,7 +47,7 @@ def train_runs(
     specs: Sequence[RunSpec],
     report: Report,
     failed: Failed,
-    resumed: Resumed = lambda spec, epochs, moved: None,
+    resumed: Resumed = lambda spec, epochs, changes: None,
 ) -> dict[RunSpec, TrainedRun]:
     """Train runs together, in lockstep by epoch; each goes on from its checkpoint, or is found finished.
 
@@ -59,8 +59,8 @@ def train_runs(
             trained before. What it raises ends the training; checkpoints stay.
         failed: called for a run that cannot go on: a TrainingDiverged, or its files cannot be read or written. The
             others go on.
-        resumed: called for a run that resumes after so many epochs, with what may make its last bits differ from an
-            undisturbed run's (empty where nothing does).
+        resumed: called for a run that resumes after so many epochs, with what has changed since that may move the last
+            bits of its result.
 
     Returns:
         the runs that are finished.

@@ -103,13 +103,15 @@ class Display:
     def training(self, runs: int, epochs: int) -> None:
         self._reset(f"training {runs} runs, epochs", epochs)
 
-    def run_resumed(self, run: str, epochs: int, uncounted: int, moved: str = "") -> None:
+    def run_resumed(self, run: str, epochs: int, uncounted: int, changes: str = "") -> None:
         """A run resumes after so many epochs and reports them again; so many of these this job has not counted yet.
 
         Arguments:
-            moved: what may make its result differ from an undisturbed run's; empty where nothing does.
+            changes: what has changed since that may move the last bits of its result.
         """
-        self.say(f"{run}: resumed at epoch {epochs + 1}" + (f" ({moved})" if moved else ""))
+        self.say(f"{run}: resumed at epoch {epochs + 1}")
+        if changes:
+            self.say(f"{run}: its last bits may differ from those of an undisturbed run ({changes})")
         self._before += uncounted
 
     def epoch_done(self, run: str, epoch: int, metrics: dict[str, float]) -> None:

@@ -91,8 +91,8 @@ class RunPlan:
         checkpoint: file of the state between epochs; removed once the artifact is there.
         report: called after every epoch with its number and metrics; on resume first with the epochs done before.
         failed: called when the run ends with an error of its own: it diverged, or its files cannot be read or written.
-        resumed: called with the number of epochs that a checkpoint saves, and with what may make the result differ
-            from an undisturbed run's in its last bits (empty where nothing does).
+        resumed: called with the number of epochs that a checkpoint saves, and with what has changed since that may
+            move the last bits of the result.
         keep: weights of the first epoch with the best val accuracy, or of the last epoch.
         val_every: every so many epochs one is judged and may be kept; the last always is.
     """
@@ -192,9 +192,7 @@ class _Run:
     def resume(self, here: Provenance) -> None:
         """Continue from the checkpoint, if there is one of this run."""
         if self._own(self._load) and self.epoch:
-            before = self.trained.provenance[-1]
-            moved = "" if before == here else f"trained on {before} until then; now on {here}: its last bits may differ"
-            self.plan.resumed(self.epoch, moved)
+            self.plan.resumed(self.epoch, self.trained.provenance[-1].changes(here))
             replay(self.trained, self.plan.report)
         if self.trained.provenance[-1:] != [here]:
             self.trained.provenance.append(here)
@@ -269,7 +267,7 @@ def _stored_run(path: Path, weights: dict[str, Tensor], record: dict[str, Any]) 
     record = {"provenance": [OF_VERSION_0_1_0.record()], **record}
     if record.keys() != TrainedRun("").record().keys():
         raise ValueError(f"{path} is not a training run of this version: delete it and run the same command again")
-    record["provenance"] = [Provenance.stored(sitting) for sitting in record["provenance"]]
+    record["provenance"] = [Provenance(**sitting) for sitting in record["provenance"]]
     return TrainedRun(weights=weights, **record)
 
 

@@ -13,11 +13,11 @@ from spg_dist.processor import processor
 
 @dataclass(frozen=True)
 class Provenance:
-    """One sitting of a training.
+    """One sitting of a training. What was not recorded is empty or 0.
 
     Arguments:
         processor: of the machine, or the accelerator's name.
-        threads: torch's, on a processor.
+        threads: torch's.
         torch_version: PyTorch's.
         version: this program's.
     """
@@ -33,18 +33,21 @@ class Provenance:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
         return cls(name, torch.get_num_threads(), torch.__version__, __version__)
 
-    @classmethod
-    def stored(cls, record: dict[str, Any]) -> Provenance:
-        """From a file's record."""
-        return cls(**record)
-
     def record(self) -> dict[str, Any]:
         return asdict(self)
 
+    def changes(self, now: Provenance) -> str:
+        """What is otherwise now, "threads: 1 then, 2 now"; empty where nothing is that was recorded."""
+        return "; ".join(
+            f"{name}: {then} then, {getattr(now, name)} now"
+            for name, then in self.record().items()
+            if then and then != getattr(now, name)
+        )
+
     def __str__(self) -> str:
-        threads = f"{self.threads} thread" + ("s" if self.threads > 1 else "")
-        return f"{self.processor}, {threads}, torch {self.torch_version}, spg-dist {self.version}"
+        """E.g. "AMD EPYC 7763, AVX2, 1 thread"."""
+        return f"{self.processor}, {self.threads} thread" + ("" if self.threads == 1 else "s")
 
 
-OF_VERSION_0_1_0 = Provenance("a processor that was not recorded", 1, "of an unrecorded version", "0.1.0")
-"""What files without a provenance have."""
+OF_VERSION_0_1_0 = Provenance(processor="", threads=0, torch_version="", version="0.1.0")
+"""Of files that have none."""

@@ -125,7 +125,7 @@ def test_a_run_that_is_resumed_elsewhere_says_so_and_keeps_both_places(
     watched = {"resumed": lambda epochs, moved: said.append((epochs, moved))}
     with pytest.raises(Killed):
         run_script(scripted([1, 2, 3, 4]), tmp_path, Seen(stop_after=2), here=ELSEWHERE, **watched)
-    assert said == [(2, f"trained on {HERE} until then; now on {ELSEWHERE}: its last bits may differ")]
+    assert said == [(2, "processor: a processor then, another now; threads: 1 then, 2 now")]
     done = run_script(scripted([1, 2, 3, 4]), tmp_path, here=ELSEWHERE, **watched)
     assert said[1:] == [(3, "")]
     assert done.provenance == read_trained(tmp_path / "run.safetensors").provenance == [HERE, ELSEWHERE]
