@@ -98,7 +98,11 @@ class Material:
     def run(self, config: GanConfig, steps: int, seed: int) -> GeneratorRun:
         """A run with so many steps an epoch."""
         rows = np.arange(FEATURES)
-        return GeneratorRun(config, self.table, rows[: steps * BATCH], rows[:32], self.labels_KPW, self.encoder, seed)
+        judged = rows[:32]
+        digests = [str(row) for row in judged]
+        return GeneratorRun(
+            config, self.table, rows[: steps * BATCH], judged, digests, self.labels_KPW, self.encoder, seed
+        )
 
 
 def material(device: str) -> Material:

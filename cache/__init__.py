@@ -14,7 +14,7 @@ Rows of bfloat16 are handed out as uint16 bits (NumPy has no such type): `torch.
 `FeatureCache` and readers are cheap to pickle and open their files again in the other process.
 """
 
-from cache.digest_index import DigestIndex, DigestResult
+from cache.digest_index import DigestIndex, DigestResult, digest_file
 from cache.errors import CacheError, DamagedShardError, MissingRowsError
 from cache.feature_cache import FeatureCache
 from cache.key import DTYPES, LAYOUT_VERSION, FeatureKey
@@ -37,4 +37,5 @@ __all__ = [
     "Reader",
     "ShardInfo",
     "StoreName",
+    "digest_file",
 ]

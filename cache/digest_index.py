@@ -56,6 +56,14 @@ class DigestResult:
     files_reused: int = 0
 
 
+def digest_file(path: str | os.PathLike[str]) -> str:
+    """The content digest (hex) of one file, read now. Raises OSError where it cannot be read, or is being written."""
+    _, digest, reason = _hash_file(path)
+    if digest is None:
+        raise OSError(f"{os.fspath(path)}: {reason}")
+    return digest.hex()
+
+
 class DigestIndex:
     """The digests below a cache root.
 

@@ -86,6 +86,9 @@ class FeatureTable:
     def _read(self, view: StoredView, rows_B: np.ndarray) -> Tensor:
         stored_rows = view.row_N[torch.from_numpy(rows_B)]
         assert bool((stored_rows >= 0).all()), "a view was asked for an image it was not encoded for"
-        stored = view.features_MD[stored_rows.to(view.features_MD.device)]
-        # float16 storage moves the norm by up to 5e-4; the method wants unit norm
-        return F.normalize(stored.to(self.device, torch.float32), dim=-1)
+        return unit_features(view.features_MD[stored_rows.to(view.features_MD.device)], self.device)
+
+
+def unit_features(stored_BD: Tensor, device: torch.device) -> Tensor:
+    """(B, D) float32 of unit norm on the device: float16 storage moves the norm by up to 5e-4."""
+    return F.normalize(stored_BD.to(device, torch.float32), dim=-1)

@@ -21,6 +21,7 @@ from spg_dist.data import Manifest
 from spg_dist.encode.job import CachedViews
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.encode.table import open_table
+from spg_dist.evaluation.prediction import ImageBatch
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.features import FeatureTable
@@ -101,6 +102,15 @@ class Experiment:
         domains = set(range(len(self.manifest.domains))) if whole else {self.manifest.domain_index(target)}
         return self.table.rows(domains, keep_left_out=False)
 
+    def images(self, rows_B: np.ndarray) -> ImageBatch:
+        """Some rows as a method sees them that is to classify them."""
+        domain_B = np.asarray([self.manifest.images[i].domain for i in rows_B], dtype=np.int64)
+        return ImageBatch(self.table.features(rows_B), self.digests(rows_B), domain_B)
+
+    def digests(self, rows_B: np.ndarray) -> tuple[str, ...]:
+        """Of the content of each row's image."""
+        return tuple(self.views.digests[i] for i in rows_B)
+
     def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> RunIdentity:
         """All that determines a trained run: settings, seed, features, labels and splits."""
         images = [(self.views.digests[i], *self.manifest.images[i][1:]) for i in rows]
@@ -121,5 +131,5 @@ class Experiment:
 
     def prompt_texts(self, prompt_PW: Tensor) -> Tensor:
         """Text features (C, D) of all classes under one prompt."""
-        text_CD: Tensor = self.encoder(len(prompt_PW))(prompt_PW[None].to(self.table.device))[0]
+        text_CD: Tensor = self.encoder(len(prompt_PW))(prompt_PW[None].to(self.clip.device))[0]
         return text_CD

@@ -1,4 +1,4 @@
-"""All that is random in an epoch of stage 2, drawn by each run from its own seed.
+"""All that is random in stage 2, drawn by each run from its own seed.
 
 Shape suffixes: S steps, A runs, B batch, Z latent width, U hidden width, T steps of a block.
 """
@@ -16,6 +16,16 @@ from spg_dist.training.batches import random_batch, shuffled_batches
 from spg_dist.training.seeds import numpy_random, torch_random
 
 BLOCK_STEPS = 8  # drawn at once: one call instead of eight, at 1 MB a run
+
+
+def image_noise(seed: int, draw: int, digests: Sequence[str], width: int) -> Tensor:
+    """Noise z (B, Z) of images that are judged, in val, test and prediction alike.
+
+    An image's depends on the run's seed, the number of the draw and the digest of its content alone, so that its prompt
+    is the same alone, in any folder and in any order; and on every machine.
+    """
+    rows = [numpy_random(seed, "image noise", draw, digest).standard_normal(width, np.float32) for digest in digests]
+    return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, width)
 
 
 def epoch_rows(train_rows: np.ndarray, batch: int, seed: int, epoch: int) -> np.ndarray:

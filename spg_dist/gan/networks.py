@@ -31,7 +31,7 @@ class Generator(nn.Module):
         self, feature_width: int, latent_width: int, widths: Sequence[int], n_ctx: int, text_width: int
     ) -> None:
         super().__init__()
-        self.prompt_shape = (n_ctx, text_width)
+        self.prompt_shape, self.latent_width = (n_ctx, text_width), latent_width
         layers: list[nn.Module] = [nn.Linear(latent_width + feature_width, widths[0]), nn.LeakyReLU(SLOPE)]
         for narrow, wide in pairwise(widths):
             layers += [nn.Linear(narrow, wide), nn.BatchNorm1d(wide, eps=BATCH_NORM_EPS), nn.LeakyReLU(SLOPE)]

@@ -20,7 +20,7 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.evaluation.accuracy import accuracy_of_prompts
 from spg_dist.features import FeatureTable
 from spg_dist.gan.config import GanConfig
-from spg_dist.gan.draws import EpochNoise, epoch_rows
+from spg_dist.gan.draws import EpochNoise, epoch_rows, image_noise
 from spg_dist.gan.networks import Discriminator, Generator, init_linear
 from spg_dist.gan.step import AdversarialStep, StepInputs
 from spg_dist.training import Metrics, learning_rates
@@ -36,6 +36,7 @@ class GeneratorRun:
 
     Arguments:
         train_rows, val_rows: rows of the source domains.
+        val_digests: of the content of each val image, which its noise is drawn by.
         labels_KPW: the prompt label of each domain; rows of domains that are no source are never read (NaN).
         clip: False trains without gradient clipping.
 
@@ -47,6 +48,7 @@ class GeneratorRun:
     table: FeatureTable
     train_rows: np.ndarray
     val_rows: np.ndarray
+    val_digests: Sequence[str]
     labels_KPW: Tensor
     encoder: PromptEncoder
     seed: int
@@ -102,10 +104,7 @@ class GeneratorTraining:
         )
         self.rates = [learning_rates(r.config.learning_rate, r.config.epochs, r.config.schedule) for r in runs]
         # one draw for all epochs: epochs are compared on the same noise
-        self.val_z = [
-            torch.randn(len(r.val_rows), r.config.latent_width, generator=torch_random(r.seed, "val noise"))
-            for r in runs
-        ]
+        self.val_z = [image_noise(r.seed, 0, r.val_digests, r.config.latent_width) for r in runs]
 
     def _first_networks(self, run: GeneratorRun) -> tuple[Generator, Discriminator]:
         config, (_, n_ctx, text_width) = run.config, run.labels_KPW.shape

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from spg_dist.classifier.training import Classifier, ClassifierTraining
+from spg_dist.evaluation.prediction import ImageBatch, Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.training import RunIdentity, SgdConfig, read_trained
@@ -26,16 +29,23 @@ def classifier_training(
     return training, experiment.identity(spec.method, spec.where, spec.seed, config, rows)
 
 
-@torch.no_grad()
-def predict_with_classifier(
-    experiment: Experiment, spec: RunSpec, classifier: Classifier, rows_B: np.ndarray, group_B: np.ndarray
-) -> Tensor:
-    """Classes (1, B) that the run's trained weights, loaded into `classifier`, give to some rows.
+def classifier_predictor(
+    experiment: Experiment,
+    spec: RunSpec,
+    classifier: Classifier,
+    groups: Callable[[ImageBatch], np.ndarray] | None = None,
+) -> Predictor:
+    """The run's trained weights, loaded into `classifier`.
 
     Arguments:
-        group_B: which rows belong together (DPL).
+        groups: for a transductive method: which images belong together (B,).
     """
     classifier.load_state_dict(read_trained(experiment.folder.artifact(spec)).weights)
-    x_BD = experiment.table.features(rows_B)
-    logits_BC: Tensor = classifier.to(x_BD.device)(x_BD, torch.from_numpy(group_B).to(x_BD.device))
-    return logits_BC.argmax(dim=-1)[None]
+    classifier.to(experiment.clip.device)
+
+    def logits(images: ImageBatch) -> Tensor:
+        group_B = np.zeros(len(images), dtype=np.int64) if groups is None else groups(images)
+        logits_BC: Tensor = classifier(images.x_BD, torch.from_numpy(group_B).to(images.x_BD.device))
+        return logits_BC[None]
+
+    return Predictor(logits, transductive=groups is not None)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from torch import Tensor
-
 from spg_dist.classifier.training import ClassifierTraining
 from spg_dist.cocoop.prompts import Cocoop
+from spg_dist.evaluation.prediction import Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.classifiers import classifier_training, predict_with_classifier
+from spg_dist.methods.classifiers import classifier_predictor, classifier_training
 from spg_dist.soft_prompt.initial import initial_prompt
 from spg_dist.training import RunIdentity
 from spg_dist.training.seeds import torch_random
@@ -32,6 +30,6 @@ def cocoop_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTr
     return classifier_training(experiment, spec, experiment.config.cocoop, _untrained(experiment, spec))
 
 
-def predict_with_cocoop(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
-    """Classes (1, B), each image under its own prompt."""
-    return predict_with_classifier(experiment, spec, _untrained(experiment, spec), rows_B, np.zeros_like(rows_B))
+def cocoop_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:
+    """Each image under its own prompt."""
+    return classifier_predictor(experiment, spec, _untrained(experiment, spec))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from spg_dist.evaluation.accuracy import predict_from_text
+from spg_dist.evaluation.prediction import Predictor, text_predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.prompt_label import soft_prompt_run
@@ -20,8 +16,7 @@ def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunI
     return soft_prompt_run(experiment, experiment.config.coop, experiment.sources(spec.where), val, "coop", spec)
 
 
-@torch.no_grad()
-def predict_with_prompt(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
-    """Classes (1, B) under the learned prompt."""
+def coop_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:
+    """All images under the learned prompt."""
     prompt = read_trained(experiment.folder.artifact(spec)).weights["prompt"]
-    return predict_from_text(experiment.prompt_texts(prompt), experiment.table.features(rows_B))[None]
+    return text_predictor(experiment.prompt_texts(prompt), experiment.clip.logit_scale)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from torch import Tensor
-
 from spg_dist.classifier.training import ClassifierTraining
 from spg_dist.dpl.prompts import Dpl, prompt_groups
+from spg_dist.evaluation.prediction import Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.classifiers import classifier_training, predict_with_classifier
+from spg_dist.methods.classifiers import classifier_predictor, classifier_training
 from spg_dist.training import RunIdentity
 from spg_dist.training.seeds import torch_random
 
@@ -32,11 +30,12 @@ def dpl_training(experiment: Experiment, spec: RunSpec) -> tuple[ClassifierTrain
     return classifier_training(experiment, spec, experiment.config.dpl, _untrained(experiment, spec))
 
 
-def predict_with_dpl(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
-    """Classes (1, B), each image under the mean prompt of its domain, or of its batch of `dpl.test_batch` images.
+def dpl_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:
+    """Each image under the mean prompt of its domain, or of its batch of `dpl.test_batch` images.
 
-    Another data set's domains (cross-dataset) have a prompt each.
+    Another data set's domains (cross-dataset) have a prompt each; images given to predict.py are one domain.
     """
-    domain_B = np.asarray([experiment.manifest.images[i].domain for i in rows_B])
-    group_B = prompt_groups(domain_B, experiment.config.dpl.test_batch)
-    return predict_with_classifier(experiment, spec, _untrained(experiment, spec), rows_B, group_B)
+    test_batch = experiment.config.dpl.test_batch
+    return classifier_predictor(
+        experiment, spec, _untrained(experiment, spec), lambda images: prompt_groups(images.domain_B, test_batch)
+    )

@@ -6,27 +6,19 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
+from spg_dist.evaluation.prediction import Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.gan.training import GeneratorTraining
-from spg_dist.methods.cocoop import cocoop_training, predict_with_cocoop
-from spg_dist.methods.coop import coop_run, predict_with_prompt
-from spg_dist.methods.dpl import dpl_training, predict_with_dpl
-from spg_dist.methods.linear_probe import linear_probe_training, predict_with_linear_probe
+from spg_dist.methods.cocoop import cocoop_predictor, cocoop_training
+from spg_dist.methods.coop import coop_predictor, coop_run
+from spg_dist.methods.dpl import dpl_predictor, dpl_training
+from spg_dist.methods.linear_probe import linear_probe_predictor, linear_probe_training
 from spg_dist.methods.prompt_label import prompt_label_run
-from spg_dist.methods.spg import generator_run, predict_with_generator
-from spg_dist.methods.zero_shot import predict_zero_shot
+from spg_dist.methods.spg import generator_run, spg_predictor
+from spg_dist.methods.zero_shot import zero_shot_predictor
 from spg_dist.soft_prompt.training import SoftPromptTraining
 from spg_dist.training import OneByOne, RunGroup, RunIdentity
-
-Prediction = Callable[[Experiment, RunSpec, np.ndarray], Tensor]
-"""Predicted classes (K, B) of B rows of the experiment's table, for K draws of noise (1 where nothing is random).
-
-The experiment may be that of another data set than the run was trained on: then its classes are that data set's.
-"""
 
 
 @dataclass(frozen=True)
@@ -55,12 +47,14 @@ TRAINED: dict[str, TrainedMethod] = {
     "spg": TrainedMethod("stage2", generator_run, GeneratorTraining, lambda run: run.program),
 }
 
-PREDICTIONS: dict[str, Prediction] = {
-    "zero-shot": predict_zero_shot,
-    "zero-shot-ensemble": predict_zero_shot,
-    "linear-probe": predict_with_linear_probe,
-    "coop": predict_with_prompt,
-    "cocoop": predict_with_cocoop,
-    "dpl": predict_with_dpl,
-    "spg": predict_with_generator,
+PREDICTORS: dict[str, Callable[[Experiment, RunSpec], Predictor]] = {
+    "zero-shot": zero_shot_predictor,
+    "zero-shot-ensemble": zero_shot_predictor,
+    "linear-probe": linear_probe_predictor,
+    "coop": coop_predictor,
+    "cocoop": cocoop_predictor,
+    "dpl": dpl_predictor,
+    "spg": spg_predictor,
 }
+"""A trained method, ready to classify. The experiment may be that of another data set than the run was trained on: then
+its classes are that data set's."""

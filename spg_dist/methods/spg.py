@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from spg_dist.clip.load import Clip
-from spg_dist.evaluation.accuracy import cosines, predict_from_prompts
+from spg_dist.config import TestConfig
+from spg_dist.evaluation.accuracy import cosines
+from spg_dist.evaluation.prediction import ImageBatch, Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.gan.config import GanConfig
+from spg_dist.gan.draws import image_noise
 from spg_dist.gan.networks import Generator
 from spg_dist.gan.training import GeneratorRun, build_generator
 from spg_dist.methods.prompt_label import source_labels
 from spg_dist.training import RunIdentity, read_trained
-from spg_dist.training.seeds import torch_random
 
 
 def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, RunIdentity]:
@@ -27,12 +29,14 @@ def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, 
     sources = experiment.sources(spec.where)
     train = table.rows(sources, {"train"}, keep_left_out=False)
     val = experiment.selection_rows(spec.where, keep_left_out=False)
+    judged = config.chosen(val, spec.seed)
     labels_KPW, identities = source_labels(experiment, spec.where, spec.seed)
     run = GeneratorRun(
         config=config,
         table=table,
         train_rows=train,
-        val_rows=config.chosen(val, spec.seed),
+        val_rows=judged,
+        val_digests=experiment.digests(judged),
         labels_KPW=labels_KPW,
         encoder=experiment.encoder(labels_KPW.shape[1]),
         seed=spec.seed,
@@ -65,32 +69,28 @@ def _layer_number(name: str) -> int:
 
 @torch.no_grad()
 def generate_prompts(
-    experiment: Experiment, generator: Generator, spec: RunSpec, rows_B: np.ndarray, draw: int = 0
+    generator: Generator, spec: RunSpec, images: ImageBatch, test: TestConfig, draw: int = 0
 ) -> Tensor:
-    """A prompt (B, P, W) for each image; an image's noise depends on the run's seed, the draw and its row alone."""
+    """A prompt (B, P, W) for each image, on the features' device."""
     assert spec.seed is not None
-    width = experiment.config.stage2.latent_width
-    if experiment.config.test.noise == "zero":
-        z_NZ = torch.zeros(len(experiment.table), width)
+    width = generator.latent_width
+    if test.noise == "zero":
+        z_BZ = torch.zeros(len(images), width)
     else:
-        random = torch_random(spec.seed, "test noise", spec.where, draw)
-        z_NZ = torch.randn(len(experiment.table), width, generator=random)
-    z_BZ = z_NZ[torch.from_numpy(rows_B)].to(experiment.table.device)
-    prompts: Tensor = generator(z_BZ, experiment.table.features(rows_B))
+        z_BZ = image_noise(spec.seed, draw, images.digests, width)
+    prompts: Tensor = generator(z_BZ.to(images.x_BD.device), images.x_BD)
     return prompts
 
 
-@torch.no_grad()
-def predict_with_generator(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
-    """Classes (K, B) under the generated prompts: a row for each draw of the noise, or one if they are averaged."""
-    test, x_BD = experiment.config.test, experiment.table.features(rows_B)
+def spg_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:
+    """Each image under its own prompt, once for each draw of the noise."""
+    test, scale = experiment.config.test, experiment.clip.logit_scale
     generator = load_generator(experiment, spec)
-    text = experiment.encoder(generator.prompt_shape[0])
+    encoder = experiment.encoder(generator.prompt_shape[0])
     draws = 1 if test.noise == "zero" else test.draws
-    prompts = (generate_prompts(experiment, generator, spec, rows_B, draw) for draw in range(draws))
-    if not test.average:
-        return torch.stack([predict_from_prompts(prompt_BPW, text, x_BD) for prompt_BPW in prompts])
-    scale = experiment.clip.logit_scale
-    mean_BC = sum((scale * cosines(prompt_BPW, text, x_BD)).softmax(dim=-1) for prompt_BPW in prompts)
-    assert isinstance(mean_BC, Tensor)
-    return mean_BC.argmax(dim=-1)[None]
+
+    def logits(images: ImageBatch) -> Tensor:
+        prompts = (generate_prompts(generator, spec, images, test, draw) for draw in range(draws))
+        return torch.stack([scale * cosines(prompt_BPW, encoder, images.x_BD) for prompt_BPW in prompts])
+
+    return Predictor(logits)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spg_dist.evaluation.accuracy import predict_from_text
+from spg_dist.evaluation.prediction import Predictor, text_predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 
@@ -39,6 +38,6 @@ def template_texts(experiment: Experiment, method: str) -> Tensor:
     return F.normalize(sums, dim=-1)
 
 
-def predict_zero_shot(experiment: Experiment, spec: RunSpec, rows_B: np.ndarray) -> Tensor:
-    """Classes (1, B) by the method's templates."""
-    return predict_from_text(template_texts(experiment, spec.method), experiment.table.features(rows_B))[None]
+def zero_shot_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:
+    """All images by the method's templates."""
+    return text_predictor(template_texts(experiment, spec.method), experiment.clip.logit_scale)

@@ -1,33 +1,36 @@
-"""Use a trained generator on any images: no data set, no cache, no cluster."""
+"""Use what a run trained on any images: no data set, no cache, no cluster."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from blake3 import blake3
 
-from spg_dist.clip.class_tokens import tokenize_classes
-from spg_dist.clip.load import load_clip
-from spg_dist.clip.prompt_encoder import PromptEncoder
-from spg_dist.clip.text_tower import text_tower
-from spg_dist.config import load_config
+from cache import digest_file
+from spg_dist.clip.load import Clip, load_clip
+from spg_dist.config import Config, load_config
+from spg_dist.data import Manifest
 from spg_dist.encode.encoder import ImageEncoder
+from spg_dist.encode.job import CachedViews
 from spg_dist.encode.transform import ImageTransform
-from spg_dist.evaluation.accuracy import cosines
+from spg_dist.evaluation.prediction import ImageBatch, Predicted, classify
+from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.spg import read_generator
+from spg_dist.experiment.runs import UNTRAINED, RunSpec, methods_of
+from spg_dist.features import unit_features
+from spg_dist.methods.registry import PREDICTORS
 from spg_dist.training.files import write_text
-from spg_dist.training.seeds import torch_random
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 IMAGES_AT_ONCE = 256
+COLUMNS = ("image", "method", "predicted", "probability", "spread", "by_draw", "set_aside")
 
 
 def find_images(place: Path) -> list[Path]:
@@ -41,71 +44,113 @@ def find_images(place: Path) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What is said of one image.
+class Predictions:
+    """What the methods of a run say of images.
 
     Arguments:
-        predicted: class name; empty where the image cannot be read.
-        score: probability of that class (0 to 1) under softmax(exp(logit_scale) · cosines); None where there is none.
-        set_aside: why the image cannot be read; else empty.
+        images: those that were asked about, in order.
+        set_aside: place of each image that cannot be read to the reason.
+        said: for each method, what it says of each of the other images, by its place.
+        transductive: methods among them that learned from these images as a set.
     """
 
-    image: Path
-    predicted: str
-    score: float | None
-    set_aside: str
+    images: Sequence[Path]
+    set_aside: dict[int, str]
+    said: dict[str, dict[int, Predicted]]
+    transductive: Sequence[str]
+    class_names: Sequence[str]
 
 
-def predict(folder: RunFolder, spec: RunSpec, images: list[Path]) -> Iterator[Prediction]:
-    """Classify images with one generator of a run.
+def predict(
+    folder: RunFolder,
+    where: str,
+    seed: int,
+    methods: Sequence[str],
+    images: Sequence[Path],
+    progress: Callable[[int], None] = lambda images: None,
+) -> Predictions:
+    """Classify images with what a run trained, under the run's own settings of the test.
+
+    An image's class and probabilities depend on the image alone; for a transductive method they depend on the set of
+    images that is given.
 
     Arguments:
-        spec: the generator; its protocol is taken from the run's configuration.
+        where: what the trained run is known by, see `RunSpec`.
+        methods: of the run; none named = all that it has.
+        progress: called after each part of the images that is encoded, with the number of images in it.
 
     Raises:
-        ValueError: the run has no such generator.
+        ValueError: the run has not trained this.
     """
     if not folder.config.exists():
         raise ValueError(f"{folder.root} holds no run: expected the folder of a finished one, e.g. runs/demo")
-    config = load_config(folder.config.read_text(), str(folder.config))
-    spec = replace(spec, protocol=config.protocol)
-    if not folder.artifact(spec).exists():
-        raise ValueError(
-            f"{folder.root} has no generator for target {spec.where!r}, seed {spec.seed}; "
-            f"{_generators_in_words(folder.artifact(spec).parent, config.protocol)}"
-        )
-    names = folder.classes.read_text().splitlines()
+    config = load_config(folder.config.read_text(encoding="utf-8"), str(folder.config))
+    specs = _trained_specs(config, folder, where, seed, methods)
     clip = load_clip(config.clip)
-    tower = text_tower(clip.model)
-    generator = read_generator(folder.artifact(spec), config.stage2, clip, tower.width)
-    n_ctx = generator.prompt_shape[0]
-    text = PromptEncoder(tower, tokenize_classes(clip.tokenizer, names, n_ctx, tower.context_length))
+    names = folder.classes.read_text(encoding="utf-8").splitlines()
+    manifest = Manifest("images", folder.root, tuple(names), ("images",), ())
+    experiment = Experiment(config, manifest, clip, CachedViews("", config.cache.store, (), ()), folder)
+    predictors = {spec.method: PREDICTORS[spec.method](experiment, spec) for spec in specs}
+    kept, batch, set_aside = _encode(config, clip, images, progress)
+    said = {
+        method: dict(zip(kept, classify(predictor, batch), strict=True)) for method, predictor in predictors.items()
+    }
+    transductive = [method for method, predictor in predictors.items() if predictor.transductive]
+    return Predictions(images, set_aside, said, transductive, names)
+
+
+def _encode(
+    config: Config, clip: Clip, images: Sequence[Path], progress: Callable[[int], None]
+) -> tuple[list[int], ImageBatch, dict[int, str]]:
+    """Places of the images that can be read, these images, and why the others cannot.
+
+    Features are rounded as the cache rounds them: of a target's images a run then says what its own test said.
+    """
     encoder = ImageEncoder(clip, ImageTransform(clip.preprocess), config.encode.batch_size)
-    noise = torch_random(spec.seed or 0, "prediction noise")
+    dtype: torch.dtype = getattr(torch, config.cache.dtype)
+    digests: dict[int, str] = {}
+    set_aside: dict[int, str] = {}
+    parts = [torch.empty(0, clip.feature_width)]
     for start in range(0, len(images), IMAGES_AT_ONCE):
-        some = images[start : start + IMAGES_AT_ONCE]
-        encoded = encoder(some, [blake3(str(path).encode()).hexdigest() for path in some])
-        said: dict[int, tuple[str, float | None]] = dict.fromkeys(range(len(some)), ("", None))
-        if encoded.kept:
-            x_BD = torch.from_numpy(encoded.features_ND).to(clip.device)
-            z_BZ = torch.randn(len(x_BD), config.stage2.latent_width, generator=noise).to(clip.device)
-            with torch.no_grad():
-                logits_BC = clip.logit_scale * cosines(generator(z_BZ, x_BD), text, x_BD)
-            score_B, class_B = logits_BC.softmax(dim=-1).max(dim=-1)
-            found = zip(encoded.kept, class_B.tolist(), score_B.tolist(), strict=True)
-            said |= {i: (names[k], score) for i, k, score in found}
-        for i, path in enumerate(some):
-            yield Prediction(path, *said[i], encoded.rejected.get(i, ""))
+        asked = range(start, min(start + IMAGES_AT_ONCE, len(images)))
+        for i in asked:
+            try:
+                digests[i] = digest_file(images[i])
+            except OSError as error:
+                set_aside[i] = str(error)
+        readable = [i for i in asked if i in digests]
+        encoded = encoder([images[i] for i in readable], [digests[i] for i in readable])
+        for place, reason in encoded.rejected.items():
+            set_aside[readable[place]] = reason
+        parts.append(torch.from_numpy(encoded.features_ND).to(dtype))
+        progress(len(asked))
+    kept = [i for i in range(len(images)) if i not in set_aside]
+    x_BD = unit_features(torch.cat(parts), clip.device)
+    return kept, ImageBatch(x_BD, tuple(digests[i] for i in kept), np.zeros(len(kept), dtype=np.int64)), set_aside
 
 
-def _generators_in_words(folder: Path, protocol: str) -> str:
+def _trained_specs(config: Config, folder: RunFolder, where: str, seed: int, methods: Sequence[str]) -> list[RunSpec]:
+    """Of each method that is asked for, what the run trained."""
+    known = methods_of(config)
+    unknown = [method for method in methods if method not in known]
+    if unknown:
+        raise ValueError(f"{folder.root} has no method {unknown[0]!r}: it has {', '.join(known)}")
+    specs = {m: RunSpec(m, where, None if m in UNTRAINED else seed, config.protocol) for m in methods or known}
+    absent = [m for m, spec in specs.items() if m not in UNTRAINED and not folder.artifact(spec).exists()]
+    if absent and (methods or all(m in absent or m in UNTRAINED for m in specs)):
+        there = _trained_in_words(folder.artifact(specs[absent[0]]).parent, config.protocol, absent[0])
+        raise ValueError(f"{folder.root} has no {absent[0]} for target {where!r}, seed {seed}; {there}")
+    return [spec for m, spec in specs.items() if m not in absent]
+
+
+def _trained_in_words(folder: Path, protocol: str, method: str) -> str:
     """What can be asked for, by the names to type."""
     stems = sorted(path.stem.removeprefix(f"{protocol}-") for path in folder.glob(f"{protocol}-*.safetensors"))
     seeds: dict[str, list[str]] = {}
     for target, _, seed in (stem.rpartition("-seed") for stem in stems):
         seeds.setdefault(target, []).append(seed)
     if not seeds:
-        return "it has none at all: train one with jobs/full_pipeline.py, methods with spg among them"
+        return f"it has none at all: train one with jobs/full_pipeline.py, methods with {method} among them"
     return "it has: " + "; ".join(f"{target} --seed {' or '.join(known)}" for target, known in seeds.items())
 
 
@@ -120,14 +165,23 @@ def require_writable(path: Path) -> None:
         raise ValueError(f"--output {path} cannot be written: {path.parent}: {error.strerror}") from error
 
 
-def write_predictions(path: Path, rows: Iterable[Prediction]) -> list[Prediction]:
-    """Write a CSV file with columns image, predicted, score, set_aside; returns its rows."""
-    stream = io.StringIO()
-    writer = csv.writer(stream)
-    writer.writerow(["image", "predicted", "score", "set_aside"])
-    written = list(rows)
-    for row in written:
-        score = "" if row.score is None else f"{row.score:.4f}"
-        writer.writerow([row.image, row.predicted, score, row.set_aside])
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write a CSV file with a row for each image and method.
+
+    Columns: image, method, predicted (class of the highest mean probability over the draws of the noise), probability
+    (0 to 1, that mean), spread (standard deviation over the draws; empty for one), by_draw (the class of each draw, a
+    JSON list), set_aside (why an image cannot be read; its row has no method).
+    """
+    stream, names = io.StringIO(), predictions.class_names
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for i, image in enumerate(predictions.images):
+        if i in predictions.set_aside:
+            writer.writerow([image, "", "", "", "", "", predictions.set_aside[i]])
+            continue
+        for method, said in predictions.said.items():
+            one = said[i]
+            spread = "" if one.spread is None else f"{one.spread:.6f}"
+            by_draw = json.dumps([names[k] for k in one.by_draw], ensure_ascii=False)
+            writer.writerow([image, method, names[one.class_index], f"{one.probability:.6f}", spread, by_draw, ""])
     write_text(path, stream.getvalue())
-    return written

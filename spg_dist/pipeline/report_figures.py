@@ -59,7 +59,7 @@ def _project(experiment: Experiment, spec: RunSpec) -> Projection:
     prompts, domain_N = [], []
     for place in (experiment, *experiment.others.values()):
         rows = _projected_rows(place, by_domain=place is experiment)
-        prompts.append(generate_prompts(place, generator, spec, rows).flatten(1))
+        prompts.append(generate_prompts(generator, spec, place.images(rows), place.config.test).flatten(1))
         manifest = place.manifest
         names = manifest.domains if place is experiment else [manifest.dataset] * len(manifest.domains)
         domain_N += [names[manifest.images[i].domain] for i in rows]

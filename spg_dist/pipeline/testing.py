@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-from torch import Tensor
 
-from spg_dist.evaluation.accuracy import percent_correct
+from spg_dist.evaluation.prediction import Predicted, classify
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import TestSpec
-from spg_dist.methods.registry import PREDICTIONS, TRAINED
+from spg_dist.methods.registry import PREDICTORS, TRAINED
 from spg_dist.training import read_trained
 
 
@@ -42,16 +42,16 @@ class TestedRun:
 
 
 def test_run(experiment: Experiment, spec: TestSpec) -> TestedRun:
-    """Predict the class of every image of the target, and write the first draw's predictions to the run's folder."""
+    """Predict the class of every image of the target, and write the predictions to the run's folder."""
     began = time.perf_counter()
     place = experiment.on(spec.target)
     rows = place.test_rows(spec.target)
-    predicted_KB = PREDICTIONS[spec.run.method](place, spec.run, rows)
-    truth_B = place.table.label_N[torch.from_numpy(rows)]
-    accuracies = [percent_correct(predicted_B, truth_B) for predicted_B in predicted_KB]
+    predicted = classify(PREDICTORS[spec.run.method](place, spec.run), place.images(rows))
+    truth = [place.manifest.images[i].label for i in rows]
+    accuracies = _accuracies(predicted, truth, experiment.config.test.average)
     seconds = time.perf_counter() - began
     trained = read_trained(experiment.folder.artifact(spec.run)) if spec.run.method in TRAINED else None
-    _write_predictions(place, spec, [int(i) for i in rows], predicted_KB[0])
+    _write_predictions(place, spec, [int(i) for i in rows], predicted)
     return TestedRun(
         spec=spec,
         accuracy=statistics.fmean(accuracies),
@@ -63,14 +63,26 @@ def test_run(experiment: Experiment, spec: TestSpec) -> TestedRun:
     )
 
 
-def _write_predictions(experiment: Experiment, spec: TestSpec, rows: list[int], predicted: Tensor) -> None:
+def _accuracies(predicted: Sequence[Predicted], truth: Sequence[int], average: bool) -> list[float]:
+    """Percent, of each draw, or of the mean over the draws."""
+    by_draw_KB = zip(*(one.by_draw for one in predicted), strict=True)
+    said_KB = [[one.class_index for one in predicted]] if average else by_draw_KB
+    return [100 * sum(map(operator.eq, said_B, truth)) / len(truth) for said_B in said_KB]
+
+
+def _write_predictions(
+    experiment: Experiment, spec: TestSpec, rows: Sequence[int], predicted: Sequence[Predicted]
+) -> None:
     names = experiment.manifest.class_names
     images = [experiment.manifest.images[i] for i in rows]
     table = pa.table(
         {
             "image": [image.path for image in images],
             "truth": [names[image.label] for image in images],
-            "predicted": [names[int(k)] for k in predicted],
+            "predicted": [names[one.class_index] for one in predicted],
+            "probability": [one.probability for one in predicted],
+            "spread": pa.array([one.spread for one in predicted], pa.float64()),
+            "by_draw": [[names[k] for k in one.by_draw] for one in predicted],
         },
         metadata={"spg-dist": json.dumps(asdict(spec))},
     )

@@ -102,19 +102,36 @@ def test_predict_needs_no_data_set_and_lists_what_it_cannot_read(
         run=str(home / "runs" / "whole"), images=str(images), target="sketch", output=str(tmp_path / "out.csv")
     )
     with (tmp_path / "out.csv").open() as stream:
-        rows = {Path(row["image"]).name: row for row in csv.DictReader(stream)}
+        found = list(csv.DictReader(stream))
+    assert [(Path(row["image"]).name, row["method"]) for row in found] == [
+        ("empty.png", ""),
+        *(("good.png", method) for method in ("zero-shot", "zero-shot-ensemble", "coop", "spg")),
+    ]
+    rows = {Path(row["image"]).name: row for row in found}
     assert rows["good.png"]["predicted"] in (home / "runs" / "whole" / "classes.txt").read_text().splitlines()
-    assert 1 / 8 < float(rows["good.png"]["score"]) <= 1, "the best of 8 classes"
-    assert rows["empty.png"]["predicted"] == rows["empty.png"]["score"] == ""
+    assert 1 / 8 < float(rows["good.png"]["probability"]) <= 1, "the best of 8 classes"
+    assert rows["empty.png"]["predicted"] == rows["empty.png"]["probability"] == ""
     assert rows["empty.png"]["set_aside"]
-    assert "classified 1 of 2 images, 1 could not be read" in capsys.readouterr().out
+    assert (
+        "classified 1 of 2 images by zero-shot, zero-shot-ensemble, coop, spg; 1 could not be read"
+        in capsys.readouterr().out
+    )
 
 
-def test_predict_names_the_generators_that_there_are(home: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no generator for target 'photo', seed 1; it has: sketch --seed 1"):
-        predict.main(
-            run=str(home / "runs" / "whole"), images=str(home / "data"), target="photo", output=str(tmp_path / "o")
-        )
+@pytest.mark.parametrize(
+    ("target", "methods", "message"),
+    [
+        ("photo", None, "no coop for target 'photo', seed 1; it has: sketch --seed 1"),
+        ("photo", ["spg"], "no spg for target 'photo', seed 1; it has: sketch --seed 1"),
+        ("sketch", ["dpl"], "has no method 'dpl': it has zero-shot, zero-shot-ensemble, coop, spg"),
+    ],
+)
+def test_predict_names_what_there_is(
+    home: Path, tmp_path: Path, target: str, methods: list[str] | None, message: str
+) -> None:
+    run, images, output = (str(place) for place in (home / "runs" / "whole", home / "data", tmp_path / "o"))
+    with pytest.raises(ValueError, match=message):
+        predict.main(run, images, target, output=output, methods=methods)
 
 
 @pytest.mark.parametrize("output", ["/proc/out.csv", "/no/such/folder/out.csv", "/tmp"])

@@ -60,7 +60,11 @@ def made_run(
     labels = torch.randn(DOMAINS, 3, 16, generator=torch.Generator().manual_seed(4)).tanh()
     labels[[k for k in range(DOMAINS) if k not in sources]] = float("nan")
     rows = made.rows(set(sources), {"train"}), made.rows(set(sources), {"val"})
-    return GeneratorRun(config, made, *rows, labels, encoder, seed, clip)
+    return GeneratorRun(config, made, *rows, digests(rows[1]), labels, encoder, seed, clip)
+
+
+def digests(rows: np.ndarray) -> list[str]:
+    return [f"digest of {row}" for row in rows]
 
 
 def training(encoder: PromptEncoder, seed: int = 1, poisoned: int | None = None) -> GeneratorTraining:
@@ -249,12 +253,12 @@ def test_each_image_is_shown_with_its_own_domains_label_and_view(encoder: Prompt
 def test_one_training_image_is_too_few(encoder: PromptEncoder) -> None:
     made = table()
     with pytest.raises(ValueError, match=r"1 training image .* BatchNorm needs at least two"):
-        GeneratorRun(SMALL, made, np.array([0]), np.array([15]), torch.zeros(3, 3, 16), encoder, 1)
+        GeneratorRun(SMALL, made, np.array([0]), np.array([15]), ["15"], torch.zeros(3, 3, 16), encoder, 1)
 
 
 def test_fewer_images_than_a_batch_make_one_smaller_batch(encoder: PromptEncoder) -> None:
     made = table()
-    few = GeneratorRun(SMALL, made, np.array([0, 1, 22]), np.array([15]), torch.zeros(3, 3, 16), encoder, 1)
+    few = GeneratorRun(SMALL, made, np.array([0, 1, 22]), np.array([15]), ["15"], torch.zeros(3, 3, 16), encoder, 1)
     assert (few.batch, few.steps) == (3, 1)
     assert np.isfinite(GeneratorTraining([few]).train_epoch({0: 0})[0]["g_loss"])
 

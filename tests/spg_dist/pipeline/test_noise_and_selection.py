@@ -9,12 +9,13 @@ import pytest
 import torch
 from experiment_material import Outcome, arguments, builder, outcome, run
 
+from spg_dist.evaluation.prediction import Predicted, classify
 from spg_dist.evaluation.results import ResultRow, read_results
 from spg_dist.experiment import runs
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.spg import generate_prompts, load_generator, predict_with_generator
+from spg_dist.methods.spg import generate_prompts, load_generator, spg_predictor
 from spg_dist.pipeline import testing
 from spg_dist.training import read_trained
 
@@ -33,7 +34,7 @@ def accuracies(experiment: Experiment) -> list[float]:
     found = []
     for draw in range(experiment.config.test.draws):
         correct = 0
-        prompts_BPW = generate_prompts(experiment, generator, SPG, rows, draw)
+        prompts_BPW = generate_prompts(generator, SPG, experiment.images(rows), experiment.config.test, draw)
         for i, prompt_PW, x_D in zip(rows, prompts_BPW, experiment.table.features(rows), strict=True):
             texts_CD = torch.nn.functional.normalize(experiment.encoder(4).plain(prompt_PW[None])[0], dim=-1)
             correct += int((texts_CD @ x_D).argmax()) == experiment.manifest.images[i].label
@@ -49,38 +50,48 @@ def test_the_accuracy_is_the_mean_over_draws_and_their_spread_is_kept(trained: E
     assert tested.noise_std == pytest.approx(statistics.stdev(expected))
 
 
+def said_of_sketches(experiment: Experiment) -> list[Predicted]:
+    return classify(spg_predictor(experiment, SPG), experiment.images(experiment.test_rows("sketch")))
+
+
 def test_draws_differ_and_more_of_them_change_none_of_the_first(trained: Experiment) -> None:
-    rows, generator = trained.test_rows("sketch"), load_generator(trained, SPG)
-    first, second = (generate_prompts(trained, generator, SPG, rows, draw) for draw in (0, 1))
+    images, generator = trained.images(trained.test_rows("sketch")), load_generator(trained, SPG)
+    first, second = (generate_prompts(generator, SPG, images, trained.config.test, draw) for draw in (0, 1))
     assert not torch.equal(first, second)
-    few = predict_with_generator(trained, SPG, rows)
+    few = said_of_sketches(trained)
     trained.config.test.draws = 5
-    assert torch.equal(predict_with_generator(trained, SPG, rows)[: len(few)], few)
+    assert [one.by_draw[:3] for one in said_of_sketches(trained)] == [one.by_draw for one in few]
 
 
 def test_zero_noise_is_one_draw_without_a_spread(trained: Experiment) -> None:
     trained.config.test.noise = "zero"
-    rows, generator = trained.test_rows("sketch"), load_generator(trained, SPG)
-    x_BD = trained.table.features(rows)
-    expected = generator(torch.zeros(len(rows), trained.config.stage2.latent_width), x_BD)
-    torch.testing.assert_close(generate_prompts(trained, generator, SPG, rows), expected)
-    assert predict_with_generator(trained, SPG, rows).shape == (1, len(rows))
+    images, generator = trained.images(trained.test_rows("sketch")), load_generator(trained, SPG)
+    expected = generator(torch.zeros(len(images), trained.config.stage2.latent_width), images.x_BD)
+    torch.testing.assert_close(generate_prompts(generator, SPG, images, trained.config.test), expected)
+    assert {(len(one.by_draw), one.spread) for one in said_of_sketches(trained)} == {(1, None)}
     assert testing.test_run(trained, runs.TestSpec(SPG, "sketch")).noise_std is None
 
 
 def test_averaging_takes_the_class_of_the_highest_mean_probability(trained: Experiment) -> None:
     trained.config.test.average, trained.config.test.draws = True, 3
     rows, generator = trained.test_rows("sketch"), load_generator(trained, SPG)
-    drawn = [generate_prompts(trained, generator, SPG, rows, draw) for draw in range(3)]
-    said = []
-    for b, x_D in enumerate(trained.table.features(rows)):
+    images = trained.images(rows)
+    drawn = [generate_prompts(generator, SPG, images, trained.config.test, draw) for draw in range(3)]
+    said, correct = said_of_sketches(trained), 0
+    for b, (row, x_D) in enumerate(zip(rows, images.x_BD, strict=True)):
         shares = []
         for prompts_BPW in drawn:
             texts_CD = torch.nn.functional.normalize(trained.encoder(4).plain(prompts_BPW[b : b + 1])[0], dim=-1)
             shares.append((trained.clip.logit_scale * texts_CD @ x_D).softmax(dim=0))
-        said.append(int(torch.stack(shares).mean(dim=0).argmax()))
-    assert predict_with_generator(trained, SPG, rows).tolist() == [said]
-    assert testing.test_run(trained, runs.TestSpec(SPG, "sketch")).noise_std is None
+        shares_KC = torch.stack(shares)
+        k = int(shares_KC.mean(dim=0).argmax())
+        assert said[b].class_index == k
+        assert said[b].probability == pytest.approx(float(shares_KC[:, k].mean()), abs=1e-5)
+        assert said[b].spread == pytest.approx(float(shares_KC[:, k].std()), abs=1e-5)
+        assert said[b].by_draw == tuple(shares_KC.argmax(dim=1).tolist())
+        correct += k == trained.manifest.images[row].label
+    tested = testing.test_run(trained, runs.TestSpec(SPG, "sketch"))
+    assert (tested.accuracy, tested.noise_std) == (pytest.approx(100 * correct / len(rows)), None)
 
 
 def spg_rows(folder: RunFolder) -> list[ResultRow]:

@@ -114,7 +114,9 @@ def generator() -> RunGroup:
     rows = np.arange(IMAGES)
     config = GanConfig(latent_width=3, g_widths=[4, 8], d_width=8, epochs=EPOCHS, batch_size=8)
     labels = randn("prompt labels", DOMAINS, N_CTX, TEXT_WIDTH)
-    run = GeneratorRun(config, Table(), rows[:28], rows[28:], labels, encoder, seed=3)  # type: ignore[arg-type]
+    run = GeneratorRun(
+        config, Table(), rows[:28], rows[28:], [f"digest {row}" for row in rows[28:]], labels, encoder, seed=3
+    )  # type: ignore[arg-type]
     return GeneratorTraining([run])
 
 
