@@ -25,10 +25,13 @@ from cache.shard_format import (
 CHUNK_ROWS = 8192
 
 
-def verify_shards(folder: Folder, key: FeatureKey, report: VerifyReport) -> None:
-    """Compare every Arrow shard in a folder with its entry, and every file with what may be there."""
+def verify_shards(folder: Folder, key: FeatureKey, report: VerifyReport) -> list[ShardEntry]:
+    """Compare every Arrow shard in a folder with its entry, and every file with what may be there.
+
+    Returns the entries that can be read.
+    """
     names = folder.names()
-    replaced: set[str] = set()
+    entries: list[ShardEntry] = []
     listed: set[str] = set()
     for name in names:
         stem = name.removesuffix(ENTRY_SUFFIX)
@@ -36,29 +39,46 @@ def verify_shards(folder: Folder, key: FeatureKey, report: VerifyReport) -> None
             listed.add(stem)
             entry = _verify_entry(folder, name, report)
             if entry is not None:
-                replaced.update(entry.replaces)
+                entries.append(entry)
                 problem = data_problem(folder, key, entry)
                 report.bytes_read += entry.file_bytes
                 report.problems += [problem] if problem else []
                 report.shards += problem is None
                 report.rows += _rows_whole(entry, problem)
+    replaced = {name for entry in entries for name in entry.replaces}
     for name in names:
         stem = name.removesuffix(DATA_SUFFIX)
         if name.startswith(TEMPORARY_PREFIX):
-            report.unfinished += 1
-        elif name.endswith(DATA_SUFFIX) and SHARD_NAME.fullmatch(stem):
-            if stem not in listed and stem not in replaced:
+            continue
+        if name.endswith(DATA_SUFFIX) and SHARD_NAME.fullmatch(stem):
+            if stem in replaced - listed:
+                _verify_replaced(folder, name, report)
+            elif stem not in listed:
                 report.problems.append(_unlisted(folder, name, key))
         elif name != LOCK_FILE and name.removesuffix(ENTRY_SUFFIX) not in listed:
             report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a file"))
     for name in folder.folders():
-        report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a folder"))
+        if not name.startswith(TEMPORARY_PREFIX):
+            report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a folder"))
+    return entries
 
 
 def _rows_whole(entry: ShardEntry, problem: Problem | None) -> int:
     if problem is None:
         return entry.rows
     return 0 if problem.kind in ("foreign", "manifest") else entry.rows - problem.rows_lost
+
+
+def _verify_replaced(folder: Folder, name: str, report: VerifyReport) -> None:
+    try:
+        data = folder.map(name)
+    except FileNotFoundError:
+        return  # removed by `gc` meanwhile
+    report.bytes_read += len(data)
+    found = xxh3_128_hexdigest(data.data)
+    if found != name.removesuffix(DATA_SUFFIX):
+        detail = f"checksum {found}; a compaction has replaced this shard and its rows are read elsewhere: delete it"
+        report.harmless.append(Problem("damaged", f"{folder.where}/{name}", detail))
 
 
 def _unlisted(folder: Folder, name: str, key: FeatureKey) -> Problem:

@@ -62,7 +62,8 @@ class ArrowStore:
         return compact(self, keep_replaced_seconds)
 
     def bytes_on_disk(self) -> int:
-        return sum(self.folder.size_bytes(name) or 0 for name in self.folder.names())
+        there = {name for entry in self._entries.values() for name in (entry.data_file, entry.entry_file)}
+        return sum(self.folder.size_bytes(name) or 0 for name in there)
 
 
 def publish(folder: Folder, key: FeatureKey, digests: Digests, values: Values) -> ShardEntry:

@@ -10,22 +10,24 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cache.conversion import convert
 from cache.errors import CacheError
 from cache.feature_cache import FeatureCache, mend_command
+from cache.findings import RootReport, VerifyReport
 from cache.folder import LocalFolder, folder_at
 from cache.identity import read_identity
 from cache.key import FeatureKey
-from cache.listing import CacheSummary, find_cache, list_caches, summarize
+from cache.listing import CacheSummary, cache_names, find_cache, list_caches, summarize, waiting_in_root
 from cache.parquet import export_parquet, import_parquet
 from cache.recovery import recover_key_and_store
 from cache.repair import repair
 from cache.retention import collect_garbage
 from cache.stores import STORES
-from cache.verification import verify
+from cache.verification import verify, verify_root
+from cache.waiting import Waiting
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -45,7 +47,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
 
     command("ls", "list the caches below a root", one_cache=False)
     command("info", "show one cache: key, sizes, provenance, use", one_cache=True)
-    check = command("verify", "compare every byte of one cache, or of all, with its checksums", one_cache=False)
+    check = command("verify", "compare every byte below the root, or of one cache, with its checksums", one_cache=False)
     check.add_argument("cache", nargs="?", help="the cache's digest, or its first digits; by default all")
     command("repair", "drop damaged rows, keep whole ones; the next encode fills the gaps", one_cache=True)
     command("compact", "merge small Arrow shards into one file, which reads fastest", one_cache=True)
@@ -96,7 +98,7 @@ def _say(text: str) -> None:
 
 def _ls(arguments: argparse.Namespace) -> int:
     caches = list_caches(arguments.root)
-    lines = [("cache", "store", "rows", "shards", "size", "last used", "view", "dtype", "filled by")]
+    lines = [("cache", "store", "rows", "shards", "in use", "waiting", "last used", "view", "dtype", "filled by")]
     for cache in caches:
         key = cache.key
         view, dtype, filled_by = (
@@ -109,6 +111,7 @@ def _ls(arguments: argparse.Namespace) -> int:
                 f"{cache.rows:,}",
                 f"{cache.shards:,}",
                 _size(cache.bytes_on_disk),
+                _size(sum(waiting.file_bytes for waiting in cache.waiting)),
                 _time(cache),
                 view,
                 dtype,
@@ -120,8 +123,31 @@ def _ls(arguments: argparse.Namespace) -> int:
         for line in lines:
             _say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     size = _size(sum(cache.bytes_on_disk for cache in caches))
-    _say(f"{len(caches)} cache{'' if len(caches) == 1 else 's'}, {size}" if caches else "no cache yet")
+    _say(f"{len(caches)} cache{'' if len(caches) == 1 else 's'}, {size} in use" if caches else "no cache yet")
+    waiting = [one for cache in caches for one in cache.waiting] + waiting_in_root(arguments.root)
+    _say(_waiting_in_words(waiting))
     return int(any(cache.error for cache in caches))
+
+
+def _waiting_in_words(waiting: Sequence[Waiting]) -> str:
+    """What waits for deletion and when it may go: one line for `ls`, `info` and `gc`."""
+    if not waiting:
+        return "nothing waits for deletion"
+    files = "1 file waits" if len(waiting) == 1 else f"{len(waiting):,} files wait"
+    size, all_of_it = _size(sum(one.file_bytes for one in waiting)), max(one.may_go for one in waiting)
+    return f"{size} in {files} for deletion {_going(waiting[0].path, all_of_it)}"
+
+
+def _going(path: str, may_go: datetime) -> str:
+    """By what something goes, and when."""
+    when = "now" if may_go <= datetime.now(UTC) else f"from {may_go.isoformat(timespec='seconds')} on"
+    return f"by hand {when}" if "://" in path else f"by `spg-dist cache gc` {when}"
+
+
+def _say_waiting(waiting: Sequence[Waiting]) -> None:
+    for one in waiting:
+        size, going = _size(one.file_bytes), _going(one.path, one.may_go)
+        _say(f"  waits for deletion {going}: {one.path} ({size}), {one.reason}")
 
 
 def _filled_by(cache: CacheSummary) -> str:
@@ -135,7 +161,8 @@ def _info(arguments: argparse.Namespace) -> int:
     _say(f"cache      {cache.digest}")
     for name, value in (cache.key.as_dict() if cache.key else {}).items():
         _say(f"{name:<10} {value}")
-    _say(f"store      {cache.store}, {cache.shards:,} shards, {cache.rows:,} rows, {_size(cache.bytes_on_disk)}")
+    _say(f"store      {cache.store}, {cache.shards:,} shards, {cache.rows:,} rows, {_size(cache.bytes_on_disk)} in use")
+    _say(f"waiting    {_waiting_in_words(cache.waiting)}")
     _say(f"created    {cache.created} with {', '.join(f'{name} {version}' for name, version in cache.versions)}")
     _say(f"last used  {_time(cache)}")
     for note in cache.provenance:
@@ -146,8 +173,8 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    names = [find_cache(arguments.root, arguments.cache)] if arguments.cache else None
-    names = names or [cache.digest for cache in list_caches(arguments.root)]
+    one = arguments.cache
+    names = [find_cache(arguments.root, one)] if one else cache_names(arguments.root)
     damaged = 0
     for name in names:
         try:
@@ -159,12 +186,23 @@ def _verify(arguments: argparse.Namespace) -> int:
         _say(report.summary())
         for problem in report.problems:
             _say(f"  {problem.kind}: {problem.path}: {problem.detail}; {problem.rows_lost:,} rows lost")
+        _say_harmless(report)
         damaged += not report.sound
         if any(problem.kind != "foreign" for problem in report.problems):
             _say(f"  run `{mend_command(arguments.root, name)}`, then encode again")
         elif not report.sound:
             _say("  these files are not the cache's; see whose they are and move them away")
+    if not one:
+        found = verify_root(arguments.root)
+        _say(found.summary())
+        _say_harmless(found)
     return int(damaged > 0)
+
+
+def _say_harmless(report: VerifyReport | RootReport) -> None:
+    for problem in report.harmless:
+        _say(f"  {problem.kind}, but no result depends on it: {problem.path}: {problem.detail}")
+    _say_waiting(report.waiting)
 
 
 def _repair(arguments: argparse.Namespace) -> int:
@@ -208,7 +246,9 @@ def _gc(arguments: argparse.Namespace) -> int:
         _say(f"{verb} {removal.path} ({_size(removal.bytes_freed)}): {removal.reason}")
     for path, reason in report.kept:
         _say(f"kept {path}: {reason}")
-    _say(f"{_size(report.bytes_freed)} {'would be ' if report.dry_run else ''}freed")
+    _say_waiting(report.waiting)
+    freed = "would be freed" if report.dry_run else "freed"
+    _say(f"{_size(report.bytes_freed)} {freed}; {_waiting_in_words(report.waiting)}")
     return 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow as pa
 
 from cache.arrow_reader import ArrowReader
 from cache.errors import CacheError
-from cache.folder import Bytes, LocalFolder
+from cache.folder import Bytes, Folder, LocalFolder
 from cache.key import FeatureKey
 from cache.locks import locked
 from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES, Digests, row_checksums, stored_dtype
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 16_384
 LOCK_FILE = ".compaction.lock"
+REPLACED_KEPT_SECONDS = 24 * 3600.0
+"""How long compaction leaves replaced files for readers that still map them."""
 
 
 def compact(store: ArrowStore, keep_replaced_seconds: float) -> CompactInfo:
@@ -46,25 +50,29 @@ def compact(store: ArrowStore, keep_replaced_seconds: float) -> CompactInfo:
         if len(before) > 1:
             _merge(store, folder)
         store.refresh()
-        remove_replaced(folder, store.entries(), keep_replaced_seconds)
+        for name, may_go in replaced_files(folder, store.entries(), keep_replaced_seconds).items():
+            if may_go <= datetime.now(UTC):
+                folder.remove(name)
         after = store.entries()
     return CompactInfo(len(before), len(after), len(store.reader()))
 
 
-def remove_replaced(
-    folder: LocalFolder, entries: list[ShardEntry], keep_seconds: float, *, dry_run: bool = False
-) -> list[str]:
-    """Remove what compactions older than `keep_seconds` replaced; returns the names of the files (to be) removed."""
-    visible = {entry.name for entry in entries}
-    removed: list[str] = []
-    for entry in entries:
-        old = time.time_ns() - entry.created_ns >= keep_seconds * 1e9
-        for name in entry.replaces:
-            if old and name not in visible and folder.size_bytes(name + DATA_SUFFIX) is not None:
-                removed.append(name + DATA_SUFFIX)
-                if not dry_run:
-                    folder.remove(name + DATA_SUFFIX)
-    return removed
+def replaced_files(folder: Folder, entries: Iterable[ShardEntry], keep_seconds: float) -> dict[str, datetime]:
+    """The data files that are there and that compactions replaced, with the time from which each may be removed.
+
+    Args:
+        entries: of the visible shards.
+        keep_seconds: how long after its compaction a file is kept.
+    """
+    entries = list(entries)
+    there, visible = set(folder.names()), {entry.name for entry in entries}
+    may_go: dict[str, datetime] = {}
+    for entry in sorted(entries, key=lambda entry: entry.created_ns, reverse=True):
+        compacted = datetime.fromtimestamp(entry.created_ns / 1e9, UTC)
+        for name in set(entry.replaces) - visible:
+            if name + DATA_SUFFIX in there:
+                may_go[name + DATA_SUFFIX] = compacted + timedelta(seconds=keep_seconds)  # of several, the earliest
+    return dict(sorted(may_go.items()))
 
 
 def _merge(store: ArrowStore, folder: LocalFolder) -> None:

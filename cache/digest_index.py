@@ -25,6 +25,7 @@ from cache.folder import folder_at
 SEGMENT_FILES = 20_000
 """Digests are saved at least this often, so that a crash loses little work."""
 MERGE_SEGMENTS = 16
+SEGMENT_SUFFIX = ".arrow"
 RACY_NS = 2_000_000_000
 """A file changed this recently may change again within the clock's grain, unseen; its digest is not remembered."""
 HASHING_THREADS = 8
@@ -143,14 +144,14 @@ class DigestIndex:
                 self._known[path] = ((size, mtime_ns, inode), digest)
 
     def _segment_names(self) -> list[str]:
-        return [name for name in self._folder.names() if name.endswith(".arrow")]
+        return [name for name in self._folder.names() if name.endswith(SEGMENT_SUFFIX)]
 
     def _read_segment(self, name: str) -> list[tuple[int, str, pa.RecordBatch]]:
         try:
             data = self._folder.read(name)
         except FileNotFoundError:
             return []  # merged into another by somebody; what is lost with it is hashed again
-        if xxh3_128_hexdigest(data) + ".arrow" != name:
+        if not is_whole_segment(name, data):
             _log.warning("digest index %s/%s is damaged; removed, its files are read again", self._folder.where, name)
             self._folder.remove(name)
             return []
@@ -166,7 +167,7 @@ class DigestIndex:
         if merge:
             self._load()
         data = _segment_bytes(self._known.items() if merge else fresh.items())
-        name = xxh3_128_hexdigest(memoryview(data)) + ".arrow"
+        name = xxh3_128_hexdigest(memoryview(data)) + SEGMENT_SUFFIX
         try:
             self._folder.write(name, data)
         except (
@@ -178,6 +179,11 @@ class DigestIndex:
         for replaced in old if merge else []:
             if replaced != name:
                 self._folder.remove(replaced)
+
+
+def is_whole_segment(name: str, data: bytes | memoryview) -> bool:
+    """Whether a file of the index is as it was written."""
+    return xxh3_128_hexdigest(data) + SEGMENT_SUFFIX == name
 
 
 def _segment_bytes(entries: Iterable[tuple[bytes, tuple[Stamp, bytes]]]) -> pa.Buffer:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from cache.arrow_store import ArrowStore
+from cache.compaction import REPLACED_KEPT_SECONDS
 from cache.errors import CacheError
 from cache.folder import Folder, LocalFolder, folder_at
 from cache.identity import claim_identity, note_provenance, note_use
@@ -18,9 +19,6 @@ from cache.leases import DEFAULT_TTL_SECONDS, LEASES_FOLDER, Lease, LeaseBook
 from cache.lmdb_store import LmdbStore
 from cache.rows import digests_from_hex, sorted_rows
 from cache.stores import STORES, CompactInfo, Reader, ShardInfo, Store, StoreName
-
-REPLACED_KEPT_SECONDS = 24 * 3600.0
-"""How long compaction leaves replaced files for readers that still map them."""
 
 
 class FeatureCache:

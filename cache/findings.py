@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cache.waiting import Waiting
+
 Kind = Literal["damaged", "truncated", "missing", "manifest", "identity", "unlisted", "foreign"]
 """damaged, truncated, missing: a shard's data. manifest: its entry. identity: cache.json or a note. unlisted: a whole
 shard that a killed writer had no time to list (nothing is lost). foreign: a file that no cache has."""
@@ -31,10 +33,11 @@ class VerifyReport:
         shards: shards (LMDB: stores) that are whole.
         rows: rows that are whole.
         bytes_read: bytes that were read and compared.
-        unfinished: files of writes that were cut off; harmless, `gc` removes them.
         unsealed: an LMDB store that a writer left, or is about to leave, without checksums of its pages: its rows and
             the way to them were compared, bytes in no use were not.
         problems: all that is wrong; empty for a sound cache.
+        harmless: what is damaged, or is not the cache's, where no row is read from it; each detail names the cure.
+        waiting: what nothing needs any more and `gc` deletes in its time.
     """
 
     folder: str
@@ -42,9 +45,10 @@ class VerifyReport:
     shards: int = 0
     rows: int = 0
     bytes_read: int = 0
-    unfinished: int = 0
     unsealed: bool = False
     problems: list[Problem] = field(default_factory=list)
+    harmless: list[Problem] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
@@ -60,3 +64,25 @@ class VerifyReport:
         kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(p.kind for p in self.problems).items())
         lost = sum(problem.rows_lost for problem in self.problems)
         return f"{self.folder}: {kinds}; {lost:,} rows lost, {self.rows:,} rows whole"
+
+
+@dataclass
+class RootReport:
+    """What `verify` found beside the caches of a root.
+
+    Args:
+        folder: path or URI of the root.
+        segments: files of remembered file digests that are whole.
+        bytes_read, harmless, waiting: as in a `VerifyReport`.
+    """
+
+    folder: str
+    segments: int = 0
+    bytes_read: int = 0
+    harmless: list[Problem] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """One line for a person."""
+        files = "1 file" if self.segments == 1 else f"{self.segments:,} files"
+        return f"{self.folder}: {files} of remembered digests sound, {self.bytes_read:,} bytes read"

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +44,9 @@ class Folder(Protocol):
 
     def size_bytes(self, name: str) -> int | None:
         """Size of a file, None where it is not there."""
+
+    def changed(self, name: str) -> datetime | None:
+        """When a file or a folder was changed last, None where it is not there or its filesystem does not tell."""
 
     def read(self, name: str) -> bytes:
         """A whole file. Raises FileNotFoundError."""
@@ -94,6 +98,12 @@ class LocalFolder:
     def size_bytes(self, name: str) -> int | None:
         try:
             return (self.path / name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def changed(self, name: str) -> datetime | None:
+        try:
+            return datetime.fromtimestamp((self.path / name).lstat().st_mtime, UTC)
         except FileNotFoundError:
             return None
 
@@ -163,6 +173,11 @@ class RemoteFolder:
             info = self._filesystem.get_file_info(self._path(name))
         return int(info.size) if info.type == fs.FileType.File else None
 
+    def changed(self, name: str) -> datetime | None:
+        with _readable(f"{self.where}/{name}"):
+            changed: datetime | None = self._filesystem.get_file_info(self._path(name)).mtime
+        return changed
+
     def read(self, name: str) -> bytes:
         with _readable(f"{self.where}/{name}"), self._filesystem.open_input_file(self._path(name)) as file:
             return bytes(file.read())
@@ -216,6 +231,12 @@ def _readable(where: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise CacheError(f"cannot read {where}: {error.strerror or error}") from error
+
+
+def tree_bytes(folder: Folder) -> int:
+    """Size of all files in a folder and below it."""
+    own = sum(folder.size_bytes(name) or 0 for name in folder.names())
+    return own + sum(tree_bytes(folder.child(name)) for name in folder.folders())
 
 
 def sync(path: Path) -> None:

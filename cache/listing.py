@@ -11,9 +11,11 @@ from typing import Any
 from cache.arrow_store import ArrowStore
 from cache.errors import CacheError
 from cache.feature_cache import make_store, mend_command
-from cache.folder import Folder, LocalFolder, folder_at
+from cache.folder import LocalFolder, folder_at, tree_bytes
 from cache.identity import last_used, read_identity, read_provenance
 from cache.key import FeatureKey
+from cache.shard_format import ShardEntry
+from cache.waiting import Waiting, leftovers, waiting_in_cache
 
 DIGESTS_FOLDER = "digests"
 """Beside the caches of a root: which file has which content."""
@@ -30,7 +32,8 @@ class CacheSummary:
         key: the key; None where cache.json cannot be read.
         store: arrow or lmdb; "?" where cache.json cannot be read.
         rows, shards: what is visible (an LMDB store counts as one shard); 0 where it cannot be read.
-        bytes_on_disk: bytes of the store's files.
+        bytes_on_disk: bytes of the store's files that are in use; of all files where the cache cannot be read.
+        waiting: what nothing needs any more and `gc` deletes in its time; it is not in `bytes_on_disk`.
         created: ISO 8601 time.
         last_used: when it was last opened; None where never stamped.
         provenance: what each kind of job recorded: `provenance`, `first_used`, `versions`.
@@ -44,6 +47,7 @@ class CacheSummary:
     rows: int = 0
     shards: int = 0
     bytes_on_disk: int = 0
+    waiting: tuple[Waiting, ...] = ()
     created: str = ""
     last_used: datetime | None = None
     provenance: tuple[dict[str, Any], ...] = ()
@@ -85,14 +89,18 @@ def summarize(root: str | os.PathLike[str], digest: str) -> CacheSummary:
             return CacheSummary(digest, None, "?", error="cache.json is missing")
         store = make_store(folder, identity.key, identity.store, mend_command(root, digest))
     except CacheError as error:
-        return CacheSummary(digest, None, "?", bytes_on_disk=_tree_bytes(folder), error=str(error))
+        return CacheSummary(digest, None, "?", bytes_on_disk=tree_bytes(folder), error=str(error))
     rows, shards, error_text = 0, 0, None
+    entries: list[ShardEntry] = []
     try:
         store.refresh()
         rows = len(store.reader())
-        shards = len(store.entries()) if isinstance(store, ArrowStore) else int(rows > 0)
+        entries = store.entries() if isinstance(store, ArrowStore) else []
+        shards = len(entries) if isinstance(store, ArrowStore) else int(rows > 0)
+        bytes_on_disk, waiting = store.bytes_on_disk(), tuple(waiting_in_cache(folder, entries))
         provenance = tuple(read_provenance(folder))
     except CacheError as error:
+        bytes_on_disk, waiting = tree_bytes(folder), ()
         provenance, error_text = (), str(error)
     return CacheSummary(
         digest,
@@ -100,13 +108,20 @@ def summarize(root: str | os.PathLike[str], digest: str) -> CacheSummary:
         identity.store,
         rows=rows,
         shards=shards,
-        bytes_on_disk=store.bytes_on_disk(),
+        bytes_on_disk=bytes_on_disk,
+        waiting=waiting,
         created=identity.created,
         last_used=last_used(folder),
         provenance=provenance,
         versions=tuple(sorted(identity.versions.items())),
         error=error_text,
     )
+
+
+def waiting_in_root(root: str | os.PathLike[str]) -> list[Waiting]:
+    """What waits for deletion in a root itself and in its index of file digests."""
+    place = folder_at(root)
+    return leftovers(place) + leftovers(place.child(DIGESTS_FOLDER))
 
 
 def find_cache(root: str | os.PathLike[str], prefix: str) -> str:
@@ -118,9 +133,3 @@ def find_cache(root: str | os.PathLike[str], prefix: str) -> str:
     known = ", ".join(names) or "none"
     many = f"{len(found)} caches begin" if found else "no cache begins"
     raise CacheError(f"{many} with {prefix!r} in {folder_at(root).where}; there are: {known}")
-
-
-def _tree_bytes(folder: Folder) -> int:
-    if not isinstance(folder, LocalFolder):
-        return sum(folder.size_bytes(name) or 0 for name in folder.names())
-    return sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())

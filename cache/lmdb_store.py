@@ -14,7 +14,7 @@ from cache.errors import CacheError, DamagedShardError
 from cache.key import FeatureKey
 from cache.lmdb_check import check_store
 from cache.lmdb_environment import KEY, LmdbFile, key_note
-from cache.lmdb_pages import is_sealed
+from cache.lmdb_pages import DATA_FILE, LOCK_FILE, SEAL_FILE, is_sealed
 from cache.lmdb_records import DIGEST_PART, NEXT_ROW, digest_keys, record_type, records, row_keys, whole_records
 from cache.lookup import ABSENT
 from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, stored_dtype
@@ -77,7 +77,8 @@ class LmdbStore:
         return CompactInfo(1, 1, len(self.reader()))
 
     def bytes_on_disk(self) -> int:
-        return sum(file.stat().st_blocks * 512 for file in self.file.path.glob("*"))
+        files = [self.file.path / name for name in (DATA_FILE, SEAL_FILE, LOCK_FILE)]
+        return sum(file.stat().st_blocks * 512 for file in files if file.exists())
 
 
 def find_rows(file: LmdbFile, digests: Digests) -> npt.NDArray[np.int64]:

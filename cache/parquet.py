@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from cache.errors import CacheError, DamagedShardError
 from cache.feature_cache import FeatureCache
 from cache.folder import LocalFolder
 from cache.key import FeatureKey
-from cache.rows import DIGEST_TYPE, digests_to_hex, row_checksums, stored_dtype
+from cache.rows import DIGEST_TYPE, Values, digests_to_hex, row_checksums, stored_dtype
 from cache.shard_format import KEY_METADATA, arrow_batch, arrow_schema
 from cache.stores import StoreName
 
@@ -56,8 +58,15 @@ def import_parquet(
         raise CacheError(f"{path} is no Parquet export of a feature cache: {error!r}") from None
     if file.schema_arrow.remove_metadata() != arrow_schema(key).remove_metadata():
         raise CacheError(f"{path} has columns {file.schema_arrow.names}; expected those of an export of {key}")
+    batches = _whole_batches(file, key, str(path))
+    first = list(islice(batches, 1))  # before the cache is made: a damaged file leaves no empty one
     cache = FeatureCache.open(root, key, store, provenance={"imported_from": Path(path).name})
-    new = 0
+    new = sum(cache.write_shard(digests, values).rows_written for digests, values in chain(first, batches))
+    return cache, new
+
+
+def _whole_batches(file: pq.ParquetFile, key: FeatureKey, where: str) -> Iterator[tuple[list[str], Values]]:
+    """The digests (N,) and rows (N, width) of an export, each compared with its checksum."""
     for batch in file.iter_batches(GROUP_ROWS):
         digests = np.frombuffer(b"".join(batch.column("digest").to_pylist()), dtype=DIGEST_TYPE)
         flat = batch.column("feature").flatten().to_numpy(zero_copy_only=False)
@@ -66,9 +75,8 @@ def import_parquet(
         if wrong.any():
             names = digests_to_hex(digests[wrong])
             raise DamagedShardError(
-                f"{path}: {len(names)} rows fail their checksum, the first for image {names[0]}; export it again",
-                str(path),
+                f"{where}: {len(names)} rows fail their checksum, the first for image {names[0]}; export it again",
+                where,
                 names,
             )
-        new += cache.write_shard(digests_to_hex(digests), values).rows_written
-    return cache, new
+        yield digests_to_hex(digests), values

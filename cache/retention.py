@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cache.arrow_store import ArrowStore
-from cache.compaction import remove_replaced
 from cache.errors import CacheError
-from cache.feature_cache import REPLACED_KEPT_SECONDS
 from cache.folder import TEMPORARY_PREFIX, LocalFolder, folder_at, sync
-from cache.identity import STAMP_EVERY, last_used, read_identity
+from cache.identity import STAMP_EVERY, Identity, last_used, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
-from cache.listing import cache_names
+from cache.listing import cache_names, waiting_in_root
 from cache.lmdb_environment import LmdbFile
-
-UNFINISHED_KEPT_SECONDS = 24 * 3600.0
-"""A temporary file older than this belongs to no living writer: shards take seconds, compactions minutes."""
+from cache.shard_format import ShardEntry
+from cache.waiting import Waiting, waiting_in_cache
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,13 @@ class GcReport:
         dry_run: whether nothing was removed, only looked for.
         removed: what went, or would go.
         kept: caches that stay, with the reason.
+        waiting: what will go, but not yet.
     """
 
     dry_run: bool
     removed: list[Removal] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
 
     @property
     def bytes_freed(self) -> int:
@@ -74,8 +72,7 @@ def collect_garbage(root: str | os.PathLike[str], keep_used_within: timedelta, *
     report = GcReport(dry_run)
     for name in cache_names(root):
         _judge(place.child(name), keep_used_within, report)
-    _leftovers(place, report)
-    _leftovers(place.child("digests"), report)
+    _remove_due(waiting_in_root(place.path), report)
     return report
 
 
@@ -93,46 +90,45 @@ def _judge(cache: LocalFolder, keep_used_within: timedelta, report: GcReport) ->
     leases = LeaseBook(cache.path / LEASES_FOLDER).live()
     if idle <= keep_used_within + STAMP_EVERY or leases:  # the stamp may be so much older than the last use
         report.kept.append((cache.where, f"{leases} leases are held" if leases else f"used {_days(idle)} ago"))
-        for folder in (cache, cache.child("arrow"), cache.child("lmdb")):
-            _leftovers(folder, report)
-        _replaced(cache.child("arrow"), ArrowStore(cache.child("arrow"), identity.key, ""), report)
+        _remove_due(waiting_in_cache(cache, _entries(cache, identity, report)), report)
         return
     LmdbFile(cache.path / "lmdb", "").close()
-    _remove(cache.path, f"last used {_days(idle)} ago", report)
+    files = [file for file in cache.path.rglob("*") if file.is_file()]
+    bytes_freed = sum(file.stat().st_blocks * 512 for file in files)
+    _remove(Removal(str(cache.path), bytes_freed, f"last used {_days(idle)} ago"), report)
 
 
-def _leftovers(folder: LocalFolder, report: GcReport) -> None:
-    for name in folder.names() + folder.folders():
-        path = folder.path / name
-        if name.startswith(TEMPORARY_PREFIX) and time.time() - path.stat().st_mtime > UNFINISHED_KEPT_SECONDS:
-            _remove(path, "left by a write that was cut off", report)
-
-
-def _replaced(folder: LocalFolder, store: ArrowStore, report: GcReport) -> None:
-    if not folder.path.is_dir():
-        return
+def _entries(cache: LocalFolder, identity: Identity, report: GcReport) -> list[ShardEntry]:
+    store = ArrowStore(cache.child("arrow"), identity.key, "")
     try:
         store.refresh()
     except CacheError as error:  # what a damaged cache still needs is not for gc to say
-        report.kept.append((folder.where, f"nothing in it was removed, it is damaged: {error}"))
-        return
-    for name in remove_replaced(folder, store.entries(), REPLACED_KEPT_SECONDS, dry_run=True):
-        _remove(folder.path / name, "replaced by a compaction", report)
+        report.kept.append((store.folder.where, f"no shard in it was removed, it is damaged: {error}"))
+        return []
+    return store.entries()
 
 
-def _remove(path: Path, reason: str, report: GcReport) -> None:
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    report.removed.append(Removal(str(path), sum(file.stat().st_blocks * 512 for file in files), reason))
+def _remove_due(found: list[Waiting], report: GcReport) -> None:
+    for waiting in found:
+        if waiting.due:
+            _remove(Removal(waiting.path, waiting.file_bytes, waiting.reason), report)
+        else:
+            report.waiting.append(waiting)
+
+
+def _remove(removal: Removal, report: GcReport) -> None:
+    path = Path(removal.path)
+    report.removed.append(removal)
     if report.dry_run:
         return
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         # Renamed first: a removal that is cut off leaves no half of a cache under a cache's name.
         doomed = path.with_name(f"{TEMPORARY_PREFIX}removed-{secrets.token_hex(4)}")
         path.rename(doomed)
         sync(path.parent)
         shutil.rmtree(doomed)
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _days(time_passed: timedelta) -> str:

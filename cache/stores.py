@@ -108,4 +108,4 @@ class Store(Protocol):
         """Put all rows into the form that reads fastest."""
 
     def bytes_on_disk(self) -> int:
-        """Bytes of the store's files."""
+        """Bytes of the files that hold the rows seen by the last refresh; what waits for deletion is not counted."""

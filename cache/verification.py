@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Collection
+
 from cache.arrow_check import verify_shards
 from cache.compaction import LOCK_FILE
+from cache.digest_index import SEGMENT_SUFFIX, is_whole_segment
 from cache.errors import CacheError
-from cache.findings import Kind, Problem, VerifyReport
-from cache.folder import TEMPORARY_PREFIX, Folder, LocalFolder
-from cache.identity import IDENTITY_FILE, PROVENANCE_FOLDER, USED_FILE, read_identity
+from cache.findings import Kind, Problem, RootReport, VerifyReport
+from cache.folder import TEMPORARY_PREFIX, Folder, LocalFolder, folder_at, tree_bytes
+from cache.identity import IDENTITY_FILE, PROVENANCE_FOLDER, USED_FILE, last_used, read_identity
 from cache.key import FeatureKey
 from cache.leases import LEASES_FOLDER
+from cache.leases import LOCK_FILE as LEASES_LOCK_FILE
+from cache.listing import DIGESTS_FOLDER, cache_names, waiting_in_root
 from cache.lmdb_check import check_store
 from cache.lmdb_pages import DATA_FILE, SEAL_FILE
 from cache.lmdb_pages import LOCK_FILE as LMDB_LOCK_FILE
 from cache.sealed import unseal
+from cache.shard_format import ShardEntry
+from cache.stores import STORES
+from cache.waiting import CACHE_FOLDERS, waiting_in_cache
 
-_KNOWN_FILES = {IDENTITY_FILE, USED_FILE}
-_KNOWN_FOLDERS = {"arrow", "lmdb", PROVENANCE_FOLDER, LEASES_FOLDER}
+_NOTE = re.compile(r"[0-9a-f]{16}\.json")
+"""A provenance note, or a lease."""
 
 
 def verify(folder: Folder, key: FeatureKey, store: str) -> VerifyReport:
@@ -27,14 +37,57 @@ def verify(folder: Folder, key: FeatureKey, store: str) -> VerifyReport:
         key: the key it should have, which its name is the digest of.
         store: arrow or lmdb.
     """
-    report = VerifyReport(folder.where, store)
+    report, entries = VerifyReport(folder.where, store), list[ShardEntry]()
     _verify_identity(folder, key, report)
-    _verify_top(folder, report)
+    _verify_notes(folder, report)
+    _report_foreign(folder, {IDENTITY_FILE, USED_FILE, LOCK_FILE, *CACHE_FOLDERS}, report)
     if store == "arrow":
-        verify_shards(folder.child("arrow"), key, report)
+        entries = verify_shards(folder.child("arrow"), key, report)
     elif isinstance(folder, LocalFolder):
         _verify_lmdb(folder.child("lmdb"), key, report)
+    for other in set(STORES) - {store}:
+        if unused := tree_bytes(folder.child(other)):
+            detail = f"{unused:,} bytes left by a conversion that was cut off: delete the folder, or convert again"
+            report.harmless.append(Problem("foreign", folder.child(other).where, detail))
+    report.waiting = waiting_in_cache(folder, entries)
     return report
+
+
+def verify_root(root: str) -> RootReport:
+    """Compare what a root holds apart from its caches, which is the index of file digests, with its checksums."""
+    place, caches = folder_at(root), set(cache_names(root))
+    report, index = RootReport(place.where), place.child(DIGESTS_FOLDER)
+    for folder, known in ((place, {DIGESTS_FOLDER, *caches}), (index, set(_segments(index)))):
+        for name in _strangers(folder, known):
+            detail = "is unknown: no job and no command reads it or deletes it"
+            report.harmless.append(Problem("foreign", f"{folder.where}/{name}", detail))
+    for name in _segments(index):
+        try:
+            data = index.read(name)
+        except FileNotFoundError:
+            continue  # merged into another meanwhile
+        report.bytes_read += len(data)
+        if is_whole_segment(name, data):
+            report.segments += 1
+        else:
+            detail = "remembered file digests fail their checksum: the next job deletes it and reads those files again"
+            report.harmless.append(Problem("damaged", f"{index.where}/{name}", detail))
+    report.waiting = waiting_in_root(root)
+    return report
+
+
+def _segments(index: Folder) -> list[str]:
+    return [name for name in index.names() if name.endswith(SEGMENT_SUFFIX) and not name.startswith(TEMPORARY_PREFIX)]
+
+
+def _strangers(folder: Folder, known: Collection[str]) -> list[str]:
+    names = sorted({*folder.names(), *folder.folders()} - set(known))
+    return [name for name in names if not name.startswith(TEMPORARY_PREFIX)]
+
+
+def _report_foreign(folder: Folder, known: Collection[str], report: VerifyReport) -> None:
+    for name in _strangers(folder, known):
+        report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a file"))
 
 
 def _verify_lmdb(folder: LocalFolder, key: FeatureKey, report: VerifyReport) -> None:
@@ -47,11 +100,7 @@ def _verify_lmdb(folder: LocalFolder, key: FeatureKey, report: VerifyReport) -> 
     if check.problems:
         kind: Kind = "damaged" if check.bytes_read else "missing"
         report.problems.append(Problem(kind, data, "; ".join(check.problems), check.rows_lost))
-    for name in [*folder.names(), *folder.folders()]:
-        if name.startswith(TEMPORARY_PREFIX):
-            report.unfinished += 1
-        elif name not in (DATA_FILE, SEAL_FILE, LMDB_LOCK_FILE):
-            report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a file"))
+    _report_foreign(folder, {DATA_FILE, SEAL_FILE, LMDB_LOCK_FILE}, report)
 
 
 def _verify_identity(folder: Folder, key: FeatureKey, report: VerifyReport) -> None:
@@ -63,21 +112,35 @@ def _verify_identity(folder: Folder, key: FeatureKey, report: VerifyReport) -> N
             report.problems.append(Problem("identity", f"{folder.where}/{IDENTITY_FILE}", f"is of {identity.key}"))
     except CacheError as error:
         report.problems.append(Problem("identity", f"{folder.where}/{IDENTITY_FILE}", str(error)))
-    notes = folder.child(PROVENANCE_FOLDER)
-    for name in notes.names():
-        if name.startswith(TEMPORARY_PREFIX):
-            report.unfinished += 1
-            continue
+
+
+def _verify_notes(folder: Folder, report: VerifyReport) -> None:
+    """Provenance, leases and the time of last use: what is damaged among them costs no row."""
+    notes, leases = folder.child(PROVENANCE_FOLDER), folder.child(LEASES_FOLDER)
+    named = [name for name in notes.names() if _NOTE.fullmatch(name)]
+    held = [name for name in leases.names() if _NOTE.fullmatch(name)]
+    _report_foreign(notes, named, report)
+    _report_foreign(leases, [*held, LEASES_LOCK_FILE], report)
+    for name in named:
         try:
             unseal(notes.read(name), f"{notes.where}/{name}")
         except CacheError as error:
             report.problems.append(Problem("identity", f"{notes.where}/{name}", str(error)))
+    for name in held:
+        if not _is_lease(leases, name):
+            report.harmless.append(
+                Problem("damaged", f"{leases.where}/{name}", "is no lease: the next job that writes deletes it")
+            )
+    if USED_FILE in folder.names() and last_used(folder) is None:
+        detail = "is no time: the next job writes it anew, until then `gc` goes by the time the cache was made"
+        report.harmless.append(Problem("damaged", f"{folder.where}/{USED_FILE}", detail))
 
 
-def _verify_top(folder: Folder, report: VerifyReport) -> None:
-    strangers = {*folder.names(), *folder.folders()} - _KNOWN_FILES - _KNOWN_FOLDERS
-    for name in sorted(strangers):
-        if name.startswith(TEMPORARY_PREFIX):
-            report.unfinished += 1
-        elif name != LOCK_FILE:
-            report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a file"))
+def _is_lease(leases: Folder, name: str) -> bool:
+    try:
+        body = json.loads(leases.read(name))
+    except FileNotFoundError:
+        return True  # given back meanwhile
+    except ValueError:
+        return False
+    return isinstance(body, dict) and {"owner", "ttl_seconds", "digests"} <= body.keys()

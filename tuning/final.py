@@ -48,7 +48,6 @@ def final_test(
     config = replace(without_sweep(config), methods=["spg"])
     place = folder.final(which)
     write_text(place.config, dump_config(config))
-    write_text(place.classes, "\n".join(builder.manifest.class_names) + "\n")
     wanted = [stage1_runs(config, builder.manifest), stage2_runs(config, builder.manifest)]
     adopt(folder.trial(number, config), place, [spec for specs in wanted for spec in specs])
     mine = replace(builder, config=config, folder=place)

@@ -15,7 +15,8 @@ from blake3 import blake3
 
 from spg_dist.config import Config, dump_config
 from spg_dist.encode.job import CachedViews
-from spg_dist.experiment.folder import RunFolder, only_job
+from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.one_job import only_job, put_back_if_refused
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
 from spg_dist.training.files import write_text
@@ -114,7 +115,7 @@ def open_sweep(config: Config, space: Space, views: CachedViews) -> Iterator[Swe
         "space": {dimension.name: str(dimension.domain) for dimension in space.dimensions},
         "features": _digest([views.digests, [key.digest for key in views.keys]]),
     }
-    with only_job(folder.root, SWEEPS_ELSEWHERE):
+    with only_job(folder.root, SWEEPS_ELSEWHERE), put_back_if_refused(folder.root, (folder.settings,)):
         _check_settings(folder, settings)
         write_text(folder.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         yield folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from spg_dist.config import Config, dump_config
 from spg_dist.experiment.experiment import ExperimentBuilder
-from spg_dist.experiment.folder import only_job
+from spg_dist.experiment.one_job import only_job
 from spg_dist.experiment.runs import stage1_runs, stage2_runs
 from spg_dist.pipeline.executor import Executor
 from spg_dist.progress import Display
@@ -95,7 +95,7 @@ def plan_sweep(config: Config) -> Sweep:
             f"tune.space=gan, or leave out prompt_labels"
         )
     planned_points(space, tune, space.point_of(config))
-    with only_job(SweepFolder.of(config).root, SWEEPS_ELSEWHERE):
+    with only_job(SweepFolder.of(config).root, SWEEPS_ELSEWHERE):  # leaves nothing: encoding comes first
         return Sweep(space)
 
 

@@ -94,6 +94,7 @@ class EncodeJob:
         root = self.cache.root
         self.root = root if "://" in root else str(resolve(root))
         self._digest_files()
+        self._check_share()  # already known to be too many: leave no empty cache
         keys = [self._encode_view(PLAIN, list(self.manifest.images))]
         train = [image for image in self.manifest.images if image.split == "train"]
         keys += [self._encode_view(view_name(self.config.view_seed, k), train) for k in range(self.config.views)]

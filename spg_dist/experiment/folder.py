@@ -1,4 +1,4 @@
-"""A run's folder: where its files are, and who may write there."""
+"""A run's folder: where its files are, and that it stays one run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from spg_dist.config import Config, dump_config, load_config
+from spg_dist.experiment.one_job import only_job, put_back_if_refused
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.home import resolve
 from spg_dist.training.files import write_text
@@ -71,38 +70,10 @@ class RunFolder:
 
 
 @contextmanager
-def only_job(root: Path, place: str) -> Iterator[None]:
-    """A folder, made if it is not there, for one job at a time.
-
-    Arguments:
-        place: an example of the field that puts it elsewhere, "runs=/data/runs".
-
-    Raises:
-        ValueError: the folder cannot be made or written, or another job is writing to it.
-        OSError: the disk is full.
-    """
-    lock = FileLock(root / ".lock")
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
-        raise ValueError(
-            f"the run's folder {root} cannot be made or written ({error.strerror}): "
-            f"give a place of your own, e.g. {place}"
-        ) from error
-    except Timeout as error:
-        raise ValueError(
-            f"another job is writing to {root}: wait for it to end, or give this one another name=..."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
 def open_run(config: Config) -> Iterator[RunFolder]:
     """The folder of a run, for one job at a time, with its configuration written into it.
+
+    A job that is refused, or stopped before its work, leaves the folder as it found it, or none.
 
     Raises:
         ValueError: the folder cannot be made or written, another job is writing to it, or it holds the results of
@@ -110,7 +81,7 @@ def open_run(config: Config) -> Iterator[RunFolder]:
         OSError: the disk is full.
     """
     folder = RunFolder(resolve(config.runs) / config.name)
-    with only_job(folder.root, place="runs=/data/runs"):
+    with only_job(folder.root, "runs=/data/runs"), put_back_if_refused(folder.root, (folder.config, folder.classes)):
         _check_configuration(folder, config)
         if not config.tune.trials or not folder.config.exists():  # else it holds what the sweep chose
             write_text(folder.config, dump_config(config))

@@ -100,7 +100,6 @@ def encode(
     for path, reason in list(summary.set_aside.items())[:10]:
         display.say(f"set aside: {path}: {reason}")
     (trained_on, views), *tests = cached
-    write_text(folder.classes, "\n".join(trained_on.class_names) + "\n")
     return ExperimentBuilder(config, trained_on, views, folder, tuple(tests)), summary
 
 
@@ -128,6 +127,7 @@ def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
 
 def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, display: Display) -> None:
     """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
+    write_text(builder.folder.classes, "\n".join(builder.manifest.class_names) + "\n")
     todo = unfinished(builder.build(device="cpu"), specs)
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
     if todo:

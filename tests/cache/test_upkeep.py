@@ -210,6 +210,7 @@ class TestParquet:
         (tmp_path / "out.parquet").write_bytes(data)
         with pytest.raises(DamagedShardError, match=f"1 rows fail.*{DIGESTS[7]}"):
             import_parquet(tmp_path / "out.parquet", tmp_path / "b")
+        assert not (tmp_path / "b").exists()
 
 
 class TestCommandLine:

@@ -72,6 +72,26 @@ def test_one_job_at_a_time_writes_to_a_sweep(tmp_path: Path, began: Config, buil
         pass
 
 
+def test_a_sweep_that_ends_before_its_study_leaves_nothing(
+    tmp_path: Path, config: Config, built: ExperimentBuilder
+) -> None:
+    config = with_values(config, {"tune.folder": str(tmp_path / "new" / "sweeps")})
+    space = a_space(tmp_path, config, SPACE)
+    with pytest.raises(KeyboardInterrupt), open_sweep(config, space, built.views):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_refused_sweep_leaves_the_one_that_is_there_as_it_is(
+    tmp_path: Path, began: Config, built: ExperimentBuilder
+) -> None:
+    folder = SweepFolder.of(began)
+    before = {path: path.read_bytes() for path in folder.root.rglob("*")}
+    with pytest.raises(ValueError, match="other settings"):
+        begin(tmp_path, with_values(began, {"seeds": [3]}), built.views)
+    assert {path: path.read_bytes() for path in folder.root.rglob("*")} == before
+
+
 def test_trials_with_one_stage_1_have_one_place_for_its_prompt_labels(tmp_path: Path, config: Config) -> None:
     label, generator = RunSpec(PROMPT_LABEL, "art", 1), RunSpec("spg", "art", 1)
     folder, other = SweepFolder(tmp_path), with_values(config, {"stage1.epochs": 9})

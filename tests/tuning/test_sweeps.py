@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import optuna
 import pytest
@@ -173,3 +174,15 @@ def test_a_prompt_that_cannot_be_trained_is_named_before_the_first_trial(
     space = space_file(tmp_path, "stage1.n_ctx: {choices: [4, 6]}")
     settings = ("name=unlike", f"tune.space={space}", "tune.trials=2")
     assert "has 4 tokens, but n_ctx is 6" in refused(arguments(images, home, *settings), capsys)
+    assert not (home / "sweeps" / "unlike").exists()
+
+
+@pytest.mark.parametrize("job", [tune, full_pipeline])
+def test_a_sweep_that_is_refused_after_its_plan_leaves_no_folder(
+    images: Path, home: Path, job: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = arguments(images, home, "name=unknown-target", "targets=[skech]", "tune.trials=2")
+    with pytest.raises(SystemExit):
+        job.main(given)
+    assert "'skech'" in capsys.readouterr().err
+    assert not (home / "sweeps" / "unknown-target").exists() and not (home / "runs" / "unknown-target").exists()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from drawn_material import DOMAINS, draw_images
 from experiment_material import arguments, run
 from filelock import FileLock
 
+from jobs import encode, evaluate, full_pipeline, train
 from spg_dist.experiment.folder import RunFolder
 
 
@@ -94,6 +96,42 @@ def test_what_is_known_at_once_is_refused_before_any_image_is_encoded(
     message = refused([*arguments(images, home, "name=early"), f"cache.root={tmp_path / 'cache'}", given], capsys)
     assert named in message
     assert not (tmp_path / "cache").exists()
+    assert not (home / "runs" / "early").exists()
+
+
+@pytest.mark.parametrize("given", ["targets=[skech]", "stage1.initial_text=a photo"])
+def test_a_refused_job_leaves_a_finished_run_as_it_is(
+    images: Path, home: Path, undisturbed_folder: RunFolder, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in undisturbed_folder.root.rglob("*") if path.is_file()}
+
+    before = contents()
+    refused(arguments(images, home, "name=undisturbed", given), capsys)
+    assert contents() == before
+
+
+@pytest.mark.parametrize("job", [encode, train, evaluate, full_pipeline])
+def test_no_job_leaves_a_run_where_the_images_cannot_be_read(
+    job: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_images(tmp_path / "set")
+    for path in root.rglob("*.png"):
+        path.unlink()
+        path.symlink_to("nowhere")
+    with pytest.raises(SystemExit) as caught:
+        job.main(arguments(root, tmp_path, "name=unread"))
+    assert caught.value.code == 1 and "cannot be read" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_run_that_is_not_trained_is_no_run_for_having_been_asked_for(
+    images: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        evaluate.main(arguments(images, home, "name=untrained"))
+    assert "are not trained" in capsys.readouterr().err
+    assert not (home / "runs" / "untrained").exists()
 
 
 def test_training_that_diverges_names_the_run_and_the_field(
