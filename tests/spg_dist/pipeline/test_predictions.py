@@ -22,6 +22,7 @@ from spg_dist.gan.draws import image_noise
 from spg_dist.pipeline.prediction import Predictions, predict
 
 TRANSDUCTIVE = "dpl"
+SPG = RunSpec("spg", "sketch", 1)
 SETTINGS = (
     "methods=[zero-shot,zero-shot-ensemble,linear-probe,coop,cocoop,dpl,spg]",
     "targets=[sketch]",
@@ -50,6 +51,12 @@ def asked(folder: RunFolder, images: Sequence[Path], *methods: str) -> Predictio
 def of(predictions: Predictions, method: str) -> dict[str, Predicted]:
     """By the image's bytes: names and places change."""
     return {predictions.images[i].read_bytes().hex(): said for i, said in predictions.said[method].items()}
+
+
+def rows_of_test(folder: RunFolder, spec: RunSpec) -> dict[str, dict[str, Any]]:
+    """What the run's own test said of each image of the target."""
+    table = pq.read_table(folder.predictions(runs.TestSpec(spec, "sketch")))
+    return {row["image"]: row for row in table.to_pylist()}
 
 
 def assert_same(found: dict[str, Predicted], expected: dict[str, Predicted]) -> None:
@@ -106,14 +113,10 @@ def test_one_image_more_in_the_data_set_changes_no_other_prediction(images: Path
     root = shutil.copytree(images, tmp_path / "growing")
     given = arguments(root, home, "name=growing", "targets=[sketch]", "methods=[spg]")
 
-    def said(folder: RunFolder) -> dict[str, dict[str, Any]]:
-        table = pq.read_table(folder.predictions(runs.TestSpec(RunSpec("spg", "sketch", 1), "sketch")))
-        return {row["image"]: row for row in table.to_pylist()}
-
-    before = said(run(given))
+    before = rows_of_test(run(given), SPG)
     draw("car", "sketch", 1, 99).save(root / "sketch" / "boat" / "-1.png")
     display = CountsEpochs()
-    after = said(run(given, display))
+    after = rows_of_test(run(given, display), SPG)
     assert display.epochs == 0
     assert min(after) not in before and len(after) == len(before) + 1
     for image, row in before.items():
