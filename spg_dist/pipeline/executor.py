@@ -7,17 +7,23 @@ from typing import Protocol
 
 import torch
 
+from spg_dist.clip.load import pick_device
+from spg_dist.config import Config
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.pipeline.curves import CurveWriter
 from spg_dist.pipeline.testing import TestedRun, test_run
 from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
-from spg_dist.progress import Display
+from spg_dist.processor import processor
+from spg_dist.progress import Display, Machine
 
 
 class Executor(Protocol):
     """Runs the three kinds of work of an experiment."""
+
+    def machine(self, config: Config) -> Machine:
+        """What the work is done on."""
 
     def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
         """Encode shards, yielding reports as they come."""
@@ -31,6 +37,12 @@ class Executor(Protocol):
 
 class LocalExecutor:
     """Everything in this process: for a notebook or a debugger."""
+
+    def machine(self, config: Config) -> Machine:
+        device = pick_device(config.clip.device)
+        accelerators = (torch.cuda.get_device_name(device),) if device.type == "cuda" else ()
+        accelerators = accelerators or (() if device.type == "cpu" else (str(device),))
+        return Machine((processor(),), accelerators, workers=1, threads=config.execution.cpus_per_worker)
 
     def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
         return map(encode_shard, tasks)

@@ -11,6 +11,9 @@ from spg_dist.experiment.runs import left_out_methods
 from spg_dist.home import home
 from spg_dist.pipeline.prepare import clip_remark
 from spg_dist.pipeline.testing import TestedRun
+from spg_dist.progress.costs import PhaseCost
+from spg_dist.progress.display import FEATURES
+from spg_dist.progress.duration import duration_text
 from spg_dist.report import method_label
 
 SELECTION_RULES = {
@@ -37,7 +40,9 @@ def remarks_of_run(config: Config) -> list[str]:
     ]
 
 
-def run_facts(experiment: Experiment, summary: EncodeSummary, tested: list[TestedRun]) -> dict[str, str]:
+def run_facts(
+    experiment: Experiment, summary: EncodeSummary, encoding: PhaseCost | None, tested: list[TestedRun]
+) -> dict[str, str]:
     """Label → text for the report's head."""
     config = experiment.config
     return {
@@ -46,7 +51,7 @@ def run_facts(experiment: Experiment, summary: EncodeSummary, tested: list[Teste
         "noise": _noise_in_words(config, tested),
         "Prompt labels": f"imported from {config.prompt_labels}" if config.prompt_labels else "trained (stage 1)",
         "Images": _images_in_words(experiment),
-        "Encoded in this job": f"{summary.encoded:,} features, {summary.reused:,} reused from the cache",
+        "Encoded": _encoded_in_words(summary, encoding),
         "Splits": _splits_in_words(experiment),
     }
 
@@ -63,6 +68,14 @@ def is_the_papers_setting(experiment: Experiment) -> bool:
     selected_alike = experiment.config.selection == "source-val"
     whole = images is not None and len(experiment.manifest.images) >= images
     return experiment.clip.openai_weights and selected_alike and whole
+
+
+def _encoded_in_words(summary: EncodeSummary, encoding: PhaseCost | None) -> str:
+    """This job's share, and what the features of this run have cost it in all."""
+    said = f"{summary.encoded:,} features in this job, {summary.reused:,} reused from the cache"
+    if encoding is None:
+        return said
+    return f"{said}; in all jobs of this run {encoding.work.get(FEATURES, 0):,}, {duration_text(encoding.seconds)}"
 
 
 def _images_in_words(experiment: Experiment) -> str:

@@ -20,12 +20,12 @@ from spg_dist.pipeline.report_facts import (
 )
 from spg_dist.pipeline.report_figures import curves_of_run, projections_of_run, samples_of_run
 from spg_dist.pipeline.testing import TestedRun
-from spg_dist.progress import Display
+from spg_dist.progress import Costs, Display
 from spg_dist.report import ReportInput, render_table, write_report, write_summary
 
 
 def report_run(
-    experiment: Experiment, tested: list[TestedRun], summary: EncodeSummary, timings: dict[str, float], display: Display
+    experiment: Experiment, tested: list[TestedRun], summary: EncodeSummary, costs: Costs, display: Display
 ) -> None:
     """Write all that a run's folder shows, and print its table.
 
@@ -40,12 +40,12 @@ def report_run(
     contents = ReportInput(
         name=config.name,
         rows=rows,
-        facts=run_facts(experiment, summary, tested),
+        facts=run_facts(experiment, summary, costs.of("encode"), tested),
         curves=curves_of_run(experiment),
         projections=projections_of_run(experiment, tested),
         samples=samples_of_run(experiment, tested),
         set_aside=sorted(summary.set_aside.items()),
-        timings=timings,
+        costs=costs,
         config_yaml=dump_config(config),
         selection=SELECTION_RULES[config.selection],
         random_weights=experiment.clip.random_weights,

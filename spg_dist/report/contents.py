@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spg_dist.evaluation.results import ResultRow
+from spg_dist.progress.costs import Costs
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class ReportInput:
         projections: generated prompts in two dimensions.
         samples: test images with predictions.
         set_aside: (image id, reason) of the images that could not be used.
-        timings: phase → wall seconds.
+        costs: what each phase took, in all jobs of the run.
         config_yaml: the whole resolved configuration.
         selection: the rule that chose each model, "source-val".
         random_weights: the encoder was never trained, so that no accuracy here means anything for the paper.
@@ -105,7 +106,7 @@ class ReportInput:
     projections: list[Projection]
     samples: list[Sample]
     set_aside: list[tuple[str, str]]
-    timings: dict[str, float]
+    costs: Costs
     config_yaml: str
     selection: str
     random_weights: bool

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from spg_dist.evaluation.results import ResultRow
+from spg_dist.progress import Costs, PhaseCost
 from spg_dist.report import Curve, Projection, ReportInput, Sample
 
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
@@ -66,7 +67,7 @@ def finished() -> ReportInput:
         projections=[Projection("Prompts, sketch unseen", points, [*DOMAINS, *DOMAINS], ("sketch",), (0.5, 0.25))],
         samples=[Sample("sketch", "dog", {"spg": "dog", "zero-shot": "horse"}, jpeg())],
         set_aside=[("photo/dog/1.jpg", "truncated file")],
-        timings={"encode": 754.0, "stage 1": 3.0},
+        costs=Costs((PhaseCost("encode", 754.0), PhaseCost("stage 1", 3.0))),
         config_yaml="data:\n  root: /data\n",
         selection="source-val",
         random_weights=False,

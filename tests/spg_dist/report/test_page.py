@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from spg_dist.evaluation.results import ResultRow
+from spg_dist.progress import Costs, PhaseCost
 from spg_dist.report import Curve, Projection, ReportInput, Sample, write_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -115,7 +116,7 @@ def test_hostile_names_are_shown_and_not_obeyed(finished: ReportInput, tmp_path:
         projections=[Projection(hostile, [(0.0, 0.0), (1.0, 1.0)], [hostile, "photo"], (hostile,), (0.5, 0.5))],
         samples=[Sample(hostile, hostile, {hostile: hostile}, b"\xff\xd8")],
         set_aside=[(hostile, hostile)],
-        timings={hostile: 1.0},
+        costs=Costs((PhaseCost(hostile, 1.0),)),
         config_yaml=f"name: {hostile}</pre></details><script>",
         selection=hostile,
     )
@@ -132,7 +133,7 @@ def test_hostile_names_are_shown_and_not_obeyed(finished: ReportInput, tmp_path:
         ("projections", "prompts"),
         ("samples", "samples"),
         ("set_aside", "set-aside"),
-        ("timings", "time"),
+        ("costs", "time"),
         ("config_yaml", "configuration"),
     ],
 )
@@ -144,7 +145,7 @@ def test_a_section_without_content_is_left_out(finished: ReportInput, tmp_path: 
 
 
 def test_a_report_of_nothing_is_a_page_too(tmp_path: Path) -> None:
-    nothing = ReportInput("empty", [], {}, [], [], [], [], {}, "", "source-val", False, False)
+    nothing = ReportInput("empty", [], {}, [], [], [], [], Costs(), "", "source-val", False, False)
     page, _ = page_of(nothing, tmp_path)
     assert page.sections() == []
     assert "No results yet." in page.text()
@@ -252,7 +253,7 @@ def test_many_domains_and_methods_fit_and_a_large_projection_is_thinned(tmp_path
     ]
     points = [(float(index), float(index)) for index in range(9000)]
     projection = Projection("Prompts", points, [domains[index % 9] for index in range(9000)], (domains[0],), (0.9, 0.1))
-    report = ReportInput("big", rows, {}, [], [projection], [], [], {}, "", "source-val", False, True)
+    report = ReportInput("big", rows, {}, [], [projection], [], [], Costs(), "", "source-val", False, True)
     page, markup = page_of(report, tmp_path)
     assert "one in 10 of 9000 prompts" in page.text()
     assert len(markup) < 1_500_000

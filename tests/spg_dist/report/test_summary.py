@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from spg_dist.progress import Costs
 from spg_dist.report import ReportInput, render_table, write_summary
 
 RANDOM = "mean nothing for the paper"
@@ -131,6 +132,6 @@ def test_the_console_prints_markup_in_names_and_does_not_obey_it(finished: Repor
 
 
 def test_a_run_without_results_still_has_a_summary(finished: ReportInput, tmp_path: Path) -> None:
-    empty = replace(finished, rows=[], set_aside=[], timings={})
+    empty = replace(finished, rows=[], set_aside=[], costs=Costs())
     assert "No results yet." in summary_of(empty, tmp_path)
     assert "No results yet." in console_of(empty)
