@@ -6,6 +6,7 @@ import statistics
 
 from spg_dist.config import Config
 from spg_dist.encode.job import EncodeSummary
+from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import left_out_methods
 from spg_dist.home import home
@@ -14,7 +15,7 @@ from spg_dist.pipeline.testing import TestedRun
 from spg_dist.progress.costs import PhaseCost
 from spg_dist.progress.display import FEATURES
 from spg_dist.progress.duration import duration_text
-from spg_dist.report import method_label
+from spg_dist.report import method_label, published_context_tokens
 
 SELECTION_RULES = {
     "source-val": "source-val (best epoch on the training domains' validation split)",
@@ -56,9 +57,16 @@ def run_facts(
     }
 
 
-def shown_method(config: Config, method: str) -> str:
-    """The paper's CoOp has 16 context tokens; a pooled prompt of another length goes by the name of its principle."""
-    return "erm" if method == "coop" and config.coop.n_ctx != 16 else method
+def unlike_the_paper(config: Config, method: str) -> str:
+    """How a method differs from the paper's of that name, whose figures are then no measure for it; mostly empty."""
+    lengths = {"coop": config.coop.n_ctx, "cocoop": config.cocoop.n_ctx, "dpl": config.dpl.n_ctx}
+    if not config.prompt_labels:  # published ones are the paper's
+        lengths["spg"] = config.stage1.n_ctx
+    tokens, printed = lengths.get(method), published_context_tokens(method)
+    if tokens is None or tokens == printed:
+        return ""
+    plural = "" if tokens == 1 else "s"
+    return f"{tokens} context token{plural}, {UNLIKE_THE_PAPER} {method_label(method)} with {printed}"
 
 
 def is_the_papers_setting(experiment: Experiment) -> bool:

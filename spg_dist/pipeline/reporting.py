@@ -15,7 +15,7 @@ from spg_dist.pipeline.report_facts import (
     is_the_papers_setting,
     remarks_of_run,
     run_facts,
-    shown_method,
+    unlike_the_paper,
     warnings_of_run,
 )
 from spg_dist.pipeline.report_figures import curves_of_run, projections_of_run, samples_of_run
@@ -79,7 +79,7 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
         protocol=spec.protocol,
         source=manifest.dataset if across else "+".join(sources),
         target=run.spec.target,
-        method=shown_method(experiment.config, spec.method),
+        method=spec.method,
         seed=spec.seed,
         backbone=experiment.config.clip.model + (" (random weights)" if experiment.clip.random_weights else ""),
         accuracy=run.accuracy,
@@ -97,7 +97,8 @@ def _note(config: Config, method: str) -> str:
         "oracle: selected on the target's val split": config.selection == "oracle" and method not in UNTRAINED,
         "transductive: its prompt is a mean over the test images": method == "dpl",
     }
-    return "; ".join(note for note, applies in notes.items() if applies)
+    said = [note for note, applies in notes.items() if applies]
+    return "; ".join(filter(None, [*said, unlike_the_paper(config, method)]))
 
 
 def _dropped_in_words(path: Path, rows: list[ResultRow]) -> str:

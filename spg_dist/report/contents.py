@@ -13,7 +13,7 @@ class Curve:
     """One training run's history.
 
     Arguments:
-        method: "stage1", "spg", "coop", ...: the curves of one method share a row of panels.
+        method: "prompt-label" (stage 1), "spg", "coop", ...: the curves of one method share a row of panels.
         run: what the run goes by: the domain that a prompt was learned on, the target that was left out, ...
         seed: the run's seed.
         series: name → one value an epoch, such as {"loss", "val_accuracy"} or {"g_loss", "d_loss", "val_accuracy"};

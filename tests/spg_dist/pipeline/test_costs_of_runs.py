@@ -38,9 +38,9 @@ def test_a_rerun_that_trains_nothing_leaves_what_training_took(images: Path, hom
         assert processor() in text
     assert re.search(r"- prepare: .*\(in 2 jobs\)", folder.summary.read_text())
     assert re.search(r"- test: .*\(4 tests made, in 2 jobs\)", folder.summary.read_text())
-    trained = read_trained(folder.artifact(RunSpec("spg", "photo", 1))).seconds
-    (row,) = [row for row in read_results(folder.results) if row.method == "spg"]
-    assert row.seconds >= trained > 0 and rows[row.key] >= trained, "training is part of both"
+    for row in read_results(folder.results):
+        trained = read_trained(folder.artifact(RunSpec(row.method, "photo", 1))).seconds
+        assert row.seconds >= trained > 0 and rows[row.key] >= trained, "training is part of both"
 
 
 def test_an_interrupted_training_is_counted_once_and_in_both_jobs(images: Path, home: Path) -> None:

@@ -44,13 +44,13 @@ def finished() -> ReportInput:
     rows = [result("zero-shot", domain, None, 90.0) for domain in DOMAINS]
     rows += [result("spg", domain, seed, 91.0 + seed) for domain in DOMAINS for seed in (1, 2, 3)]
     curves = [
-        Curve("stage1", domain, seed, {"loss": [1.0, math.nan, 0.3], "val_accuracy": [60.0, 80.0, 90.0 + seed]})
+        Curve("prompt-label", domain, seed, {"loss": [1.0, math.nan, 0.3], "val_accuracy": [60.0, 80.0, 90.0 + seed]})
         for domain in DOMAINS
         for seed in (1, 2)
     ]
     curves += [
         Curve(
-            "stage2",
+            "spg",
             domain,
             1,
             {"g_loss": [1.0, 0.5], "d_loss": [2.0, 0.1], "val_accuracy": [70.0, 95.0]},

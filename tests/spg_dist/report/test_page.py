@@ -179,7 +179,7 @@ def test_a_curve_of_one_epoch_has_that_epoch_on_its_axis_and_no_part_of_one(
     finished: ReportInput, tmp_path: Path
 ) -> None:
     for length, ticks in ((1, ["1"]), (2, ["1", "2"]), (50, ["1", "10", "20", "30", "40", "50"])):
-        curve = Curve("stage1", "photo", 1, {"val_accuracy": [0.5 + 100.0 / (i + 2) for i in range(length)]})
+        curve = Curve("prompt-label", "photo", 1, {"val_accuracy": [0.5 + 100.0 / (i + 2) for i in range(length)]})
         _, markup = page_of(replace(finished, rows=[], projections=[], curves=[curve]), tmp_path)
         axis = markup[markup.index("matplotlib.axis_1") : markup.index("matplotlib.axis_2")]
         assert re.findall(r"<text[^>]*>([^<]*)</text>", axis) == [*ticks, "epoch"]
@@ -230,7 +230,7 @@ def test_curves_survive_what_training_can_do_to_them(finished: ReportInput, tmp_
 
 
 def test_a_loss_over_many_decades_has_plain_numbers_on_its_axis(finished: ReportInput, tmp_path: Path) -> None:
-    falling = Curve("stage2", "photo", 1, {"d_loss": [10.0 / 10**epoch for epoch in range(5)]})
+    falling = Curve("spg", "photo", 1, {"d_loss": [10.0 / 10**epoch for epoch in range(5)]})
     write_report(tmp_path / "r.html", replace(finished, curves=[falling]))
     page = (tmp_path / "r.html").read_text()
     assert "mathdefault" not in page

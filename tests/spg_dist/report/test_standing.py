@@ -41,14 +41,14 @@ def said(finished: ReportInput, accuracies: dict[str, list[float]], protocol: st
             "3.1 points above zero-shot CLIP. The next, CoOp, is 2.0 points behind.",
         ),
         (
-            {"zero-shot": [70.3], "zero-shot-ensemble": [73.0], "erm": [71.0, 71.4], "spg": [71.0, 71.2]},
+            {"zero-shot": [70.3], "zero-shot-ensemble": [73.0], "coop": [71.0, 71.4], "spg": [71.0, 71.2]},
             "Zero-shot ensemble is best on average: 73.0 % over 2 domains never seen in training. SPG reaches "
-            "71.1 ± 0.1 %, place 2 of 4, level with Pooled soft prompt: 1.9 points below the highest, 0.8 points above "
+            "71.1 ± 0.1 %, place 2 of 4, level with CoOp: 1.9 points below the highest, 0.8 points above "
             "zero-shot CLIP.",
         ),
         (
-            {"zero-shot": [60.0], "erm": [71.0, 73.0], "spg": [70.0, 72.0]},
-            "No method is clearly best: SPG (71.0 ± 1.4 %) is level with Pooled soft prompt (72.0 ± 1.4 %) over 2 "
+            {"zero-shot": [60.0], "coop": [71.0, 73.0], "spg": [70.0, 72.0]},
+            "No method is clearly best: SPG (71.0 ± 1.4 %) is level with CoOp (72.0 ± 1.4 %) over 2 "
             "domains never seen in training. SPG is 11.0 points above zero-shot CLIP.",
         ),
         (
@@ -62,8 +62,8 @@ def said(finished: ReportInput, accuracies: dict[str, list[float]], protocol: st
             "place 2 of 2: 10.0 points below zero-shot CLIP.",
         ),
         (
-            {"zero-shot": [13.4], "erm": [13.4], "spg": [12.0]},
-            "No method is clearly best: Zero-shot CLIP (13.4 %) is level with Pooled soft prompt (13.4 %) over 2 "
+            {"zero-shot": [13.4], "coop": [13.4], "spg": [12.0]},
+            "No method is clearly best: Zero-shot CLIP (13.4 %) is level with CoOp (13.4 %) over 2 "
             "domains never seen in training. SPG reaches 12.0 %, place 3 of 3: 1.4 points below zero-shot CLIP.",
         ),
         ({"zero-shot": [90.0]}, "Zero-shot CLIP reaches 90.0 % over 2 domains never seen in training."),
