@@ -21,7 +21,7 @@ RowKey = tuple[str, str, str, str, str, str, int | None]
 UNLIKE_THE_PAPER = "unlike the paper's"
 """What the note of a row says whose method is not quite the paper's: its figure is no measure for the row."""
 
-FORMER_NAMES = {"erm": ("coop", f"not 16 context tokens, {UNLIKE_THE_PAPER} CoOp")}
+FORMER_NAMES = {"erm": ("coop", f"not 16 context tokens ({UNLIKE_THE_PAPER} CoOp)")}
 """Methods in files of version 0.1.0: what they are called now, and what their former name said of them."""
 
 

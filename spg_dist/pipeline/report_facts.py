@@ -8,11 +8,11 @@ from spg_dist.config import Config
 from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import left_out_methods
+from spg_dist.experiment.runs import left_out_methods, methods_of
 from spg_dist.home import home
 from spg_dist.pipeline.prepare import clip_remark
 from spg_dist.pipeline.testing import TestedRun
-from spg_dist.progress.costs import PhaseCost
+from spg_dist.progress.costs import Costs, PhaseCost
 from spg_dist.progress.display import FEATURES
 from spg_dist.progress.duration import duration_text
 from spg_dist.report import method_label, published_context_tokens
@@ -33,11 +33,21 @@ def warnings_of_run(config: Config) -> list[str]:
     return warnings
 
 
-def remarks_of_run(config: Config) -> list[str]:
+def remarks_of_run(config: Config, costs: Costs) -> list[str]:
     """Sentences under the results."""
-    return [
+    left_out = [
         f"{method_label(method)} is left out: it knows only the classes it was trained on (protocol {config.protocol})."
         for method in left_out_methods(config)
+    ]
+    if "spg" not in methods_of(config):
+        return left_out
+    training = [cost for phase in ("tune", "stage 2") if (cost := costs.of(phase))]
+    machines = dict.fromkeys(machine for cost in training for machine in cost.machines)
+    where = f"by {'; by '.join(machines)}" if machines else "on a processor that was not recorded"
+    return [
+        *left_out,
+        f"SPG was trained {where}. Stage 2 is chaotic in fp32: on another processor, or with other threads, SPG's "
+        "figures are others, as with other seeds.",
     ]
 
 
@@ -66,7 +76,7 @@ def unlike_the_paper(config: Config, method: str) -> str:
     if tokens is None or tokens == printed:
         return ""
     plural = "" if tokens == 1 else "s"
-    return f"{tokens} context token{plural}, {UNLIKE_THE_PAPER} {method_label(method)} with {printed}"
+    return f"{tokens} context token{plural} ({UNLIKE_THE_PAPER} {method_label(method)} with {printed})"
 
 
 def is_the_papers_setting(experiment: Experiment) -> bool:
@@ -83,7 +93,10 @@ def _encoded_in_words(summary: EncodeSummary, encoding: PhaseCost | None) -> str
     said = f"{summary.encoded:,} features in this job, {summary.reused:,} reused from the cache"
     if encoding is None:
         return said
-    return f"{said}; in all jobs of this run {encoding.work.get(FEATURES, 0):,}, {duration_text(encoding.seconds)}"
+    encoded = encoding.work.get(FEATURES, 0)
+    if not encoded:
+        return f"{said}; none in any job of this run"
+    return f"{said}; in all jobs of this run {encoded:,}, {duration_text(encoding.seconds)}"
 
 
 def _images_in_words(experiment: Experiment) -> str:

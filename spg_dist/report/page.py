@@ -15,7 +15,7 @@ from spg_dist.progress.duration import duration_text
 from spg_dist.report.accuracy_bars import accuracy_bars
 from spg_dist.report.contents import ReportInput, Sample
 from spg_dist.report.curves import curve_groups
-from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
+from spg_dist.report.headline import HIGHEST, head_facts, headline, table_notes, warnings_of
 from spg_dist.report.large_figures import large_figures
 from spg_dist.report.naming import Look, domain_looks, in_order, method_label
 from spg_dist.report.projections import projection_note, projection_plot
@@ -83,6 +83,7 @@ def report_html(report: ReportInput) -> str:
         ),
         report=report,
         tables=[(table, table_notes(table, report)) for table in tables],
+        highest=HIGHEST,
         source_tables=source_tables(report),
         accuracy_about=_about_accuracy(tables),
         bars=[_bar_group(table, f"bars-{index}", len(tables)) for index, table in enumerate(tables)],

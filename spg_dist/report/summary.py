@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spg_dist.evaluation.results import replace_text
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
+from spg_dist.report.headline import HIGHEST, head_facts, headline, table_notes, warnings_of
 from spg_dist.report.table import Cell, ResultTable, result_tables, source_tables
 from spg_dist.report.times import TITLE, time_lines, time_notes
 
@@ -24,7 +24,7 @@ def summary_text(report: ReportInput) -> str:
     blocks.append(_plain(headline(tables)))
     blocks.append("\n".join(f"- {_plain(label)}: {_plain(text)}" for label, text in head_facts(report).items()))
     for table in tables:
-        notes = [*table_notes(table, report), "Bold: highest of the column."]
+        notes = [*table_notes(table, report), f"Bold: {HIGHEST}"]
         blocks += [*_table_blocks(table), "\n".join(f"- {_plain(note)}" for note in notes)]
     for table in source_tables(report):
         blocks += [*_table_blocks(table), "\n".join(f"- {_plain(note)}" for note in table.notes)]

@@ -153,7 +153,7 @@ def test_a_file_of_version_0_1_0_is_read_under_the_names_of_today(run: str, tmp_
     assert ",erm," in old.read_text()
     rows = read_results(old)
     assert {row.method for row in rows} == {"zero-shot", "coop", "spg"}
-    assert {row.note for row in rows if row.method == "coop"} == {"not 16 context tokens, unlike the paper's CoOp"}
+    assert {row.note for row in rows if row.method == "coop"} == {"not 16 context tokens (unlike the paper's CoOp)"}
     assert {row.is_the_papers_method for row in rows if row.method == "coop"} == {False}
     assert all(row.is_the_papers_method and not row.note for row in rows if row.method != "coop")
     write_results(tmp_path / "new.csv", rows)

@@ -105,7 +105,7 @@ def test_rows_that_saw_all_test_images_at_once_say_so(cross_dataset: RunFolder) 
 def test_rows_whose_prompt_is_not_as_long_as_the_papers_say_so(cross_dataset: RunFolder) -> None:
     notes = {row.method: row.note.split("; ")[-1] for row in read_results(cross_dataset.results)}
     for method, label in (("coop", "CoOp"), ("cocoop", "CoCoOp"), ("dpl", "DPL")):
-        assert notes[method] == f"4 context tokens, unlike the paper's {label} with 16"
+        assert notes[method] == f"4 context tokens (unlike the paper's {label} with 16)"
     assert notes["zero-shot"] == notes["spg"] == ""
 
 

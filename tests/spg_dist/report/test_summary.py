@@ -91,7 +91,7 @@ def test_the_papers_figure_keeps_away_from_a_method_that_is_not_quite_the_papers
     zero_shot = [row for row in finished.rows if row.method == "zero-shot"]
     rows = [*finished.rows, *(replace(row, method="coop", seed=1) for row in zero_shot)]
     assert cells_of(summary_of(replace(finished, rows=rows), tmp_path), "CoOp")[-1] == "90.0 (paper 96.4 ± 0.3)"
-    note = f"4 context tokens, {UNLIKE_THE_PAPER} CoOp with 16"
+    note = f"4 context tokens ({UNLIKE_THE_PAPER} CoOp with 16)"
     rows = [replace(row, note=note) if row.method == "coop" else row for row in rows]
     markdown = summary_of(replace(finished, rows=rows), tmp_path)
     assert cells_of(markdown, "CoOp")[1:] == ["90.0"] * 5
