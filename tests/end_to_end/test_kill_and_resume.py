@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from spg_dist.distributed.local_head import LocalHead
 from spg_dist.evaluation.results import ResultRow, read_results
+from spg_dist.processor import processor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = [
@@ -102,6 +103,7 @@ def test_a_job_killed_in_every_phase_ends_with_the_results_of_an_undisturbed_run
     summary = (run / "summary.md").read_text()
     for stage in (1, 2):  # what the killed job took is part of what the stage took
         assert re.search(rf"^- stage {stage}: .* epochs trained, in 2 jobs\)$", summary, re.M), summary
+    assert processor() in summary
 
     undisturbed = ["name=undisturbed", "cache.root=undisturbed-cache", "execution.backend=local"]
     command = [sys.executable, "-m", "jobs.full_pipeline", *SETTINGS, *undisturbed]
