@@ -40,8 +40,7 @@ class LocalExecutor:
 
     def machine(self, config: Config) -> Machine:
         device = pick_device(config.clip.device)
-        accelerators = (torch.cuda.get_device_name(device),) if device.type == "cuda" else ()
-        accelerators = accelerators or (() if device.type == "cpu" else (str(device),))
+        accelerators = () if device.type == "cpu" else (_name_of(device),)
         return Machine((processor(),), accelerators, workers=1, threads=config.execution.cpus_per_worker)
 
     def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
@@ -79,3 +78,9 @@ class LocalExecutor:
             tested.append(test_run(experiment, spec))
             display.run_tested(spec.name, tested[-1].accuracy)
         return tested
+
+
+def _name_of(device: torch.device) -> str:
+    """Its model; of a device that is not there, which is refused where it is used first, what it was called."""
+    there = device.type == "cuda" and (device.index or 0) < torch.cuda.device_count()
+    return torch.cuda.get_device_name(device) if there else str(device)
