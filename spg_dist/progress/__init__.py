@@ -1,4 +1,4 @@
-"""What a person sees while a job runs."""
+"""What a person sees while a job runs, and what its phases cost in all jobs of the run."""
 
 from spg_dist.progress.costs import Costs, Machine, PhaseCost
 from spg_dist.progress.display import Display

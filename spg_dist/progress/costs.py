@@ -117,9 +117,14 @@ class CostRecord:
         self._follows_others = not path.exists() and _has_been_worked_in(path.parent)
 
     def add(self, sitting: Sitting) -> None:
-        """Append a line that is on disk when this returns. Raises OSError."""
+        """Append a line that is on disk when this returns. Raises OSError.
+
+        A job that is refused before it did anything makes no file: a folder that it was given stays as it was.
+        """
         with self._lock:
             fresh = not self.path.exists()
+            if fresh and not sitting.ended and not any(sitting.work.values()):
+                return
             lines = [asdict(sitting)]
             if fresh and self._follows_others:
                 lines.insert(0, {"note": EARLIER})
@@ -137,7 +142,7 @@ class CostRecord:
             return [], []
         latest: dict[tuple[str, int], Sitting] = {}
         remarks, lost = [], 0
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 found = json.loads(line)
                 if found == {"note": EARLIER}:

@@ -107,6 +107,13 @@ def test_a_phase_that_breaks_off_has_taken_its_time(tmp_path: Path, stop: type[B
     assert (cost.jobs, cost.work) == (2, {"epochs trained": 9})
 
 
+def test_a_job_that_is_refused_leaves_no_record(tmp_path: Path) -> None:
+    record = tmp_path / "costs.jsonl"
+    with pytest.raises(ValueError, match="no such folder"), Stopwatch(shown(), record, XEON).phase("prepare: images"):
+        raise ValueError("no such folder")
+    assert not record.exists()
+
+
 def test_a_killed_job_has_said_what_it_took_by_then(tmp_path: Path) -> None:
     record = tmp_path / "costs.jsonl"
     command = [sys.executable, "-c", KILLED, str(record)]
