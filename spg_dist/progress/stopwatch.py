@@ -13,8 +13,8 @@ from spg_dist.progress.costs import CostRecord, Costs, Machine, Sitting, costs_o
 from spg_dist.progress.display import Display
 from spg_dist.progress.duration import duration_text
 
-NOTE_SECONDS = 2.0  # the first note of a phase under way, for the case that the job is killed,
-NOTE_SHARE = 0.05  # and after it one in this share of the time it has taken: few lines, and little is lost
+NOTE_SECONDS = 5.0  # the first note of a phase under way, for the case that the job is killed,
+NOTE_SHARE = 0.1  # and after it one in this share of the time it has taken: few lines, and little is lost
 
 
 class Stopwatch:
