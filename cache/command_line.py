@@ -125,7 +125,8 @@ def _ls(arguments: argparse.Namespace) -> int:
     size = _size(sum(cache.bytes_on_disk for cache in caches))
     _say(f"{len(caches)} cache{'' if len(caches) == 1 else 's'}, {size} in use" if caches else "no cache yet")
     waiting = [one for cache in caches for one in cache.waiting] + waiting_in_root(arguments.root)
-    _say(_waiting_in_words(waiting))
+    if caches or waiting:
+        _say(_waiting_in_words(waiting))
     return int(any(cache.error for cache in caches))
 
 

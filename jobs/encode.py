@@ -26,7 +26,7 @@ from spg_dist.progress import Display, Stopwatch
 def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "encode.py", __doc__)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
-        watch = Stopwatch(display)
+        watch = Stopwatch(display, folder.costs, executor.machine(config))
         with watch.phase("prepare: images, splits, frozen CLIP"):
             manifests = load_images(config, display)
             clip = load_frozen_clip(config, display)

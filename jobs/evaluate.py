@@ -27,13 +27,13 @@ from spg_dist.progress import Display, Stopwatch
 def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "evaluate.py", __doc__, sweeps=False)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
-        watch = Stopwatch(display)
+        watch = Stopwatch(display, folder.costs, executor.machine(config))
         builder, summary = prepare(config, folder, executor, watch)
         require_trained(builder, stage1_runs(config, builder.manifest) + stage2_runs(config, builder.manifest))
         with watch.phase("test: on what training never saw"):
             tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
         with watch.phase("report"):
-            report_run(builder.build(device="cpu"), tested, summary, watch.seconds, display)
+            report_run(builder.build(device="cpu"), tested, summary, watch.costs(), display)
 
 
 if __name__ == "__main__":

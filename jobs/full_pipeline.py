@@ -32,7 +32,7 @@ from tuning.sweep import plan_sweep
 def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "full_pipeline.py", __doc__)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
-        run(config, folder, executor, Stopwatch(display), display)
+        run(config, folder, executor, Stopwatch(display, folder.costs, executor.machine(config)), display)
 
 
 def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch, display: Display) -> None:
@@ -59,7 +59,7 @@ def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch,
         tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
 
     with watch.phase("report"):
-        report_run(builder.build(device="cpu"), tested, summary, watch.seconds, display)
+        report_run(builder.build(device="cpu"), tested, summary, watch.costs(), display)
 
 
 if __name__ == "__main__":

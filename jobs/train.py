@@ -26,7 +26,7 @@ from spg_dist.progress import Display, Stopwatch
 def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "train.py", __doc__, sweeps=False)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
-        watch = Stopwatch(display)
+        watch = Stopwatch(display, folder.costs, executor.machine(config))
         builder, _ = prepare(config, folder, executor, watch)
         with watch.phase("stage 1: a prompt label for each domain"):
             train(builder, stage1_runs(config, builder.manifest), executor, display)

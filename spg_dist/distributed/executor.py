@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from spg_dist.config import Config
+from spg_dist.distributed.machines import accelerators_of_nodes, processors_of_nodes
 from spg_dist.distributed.session import accelerators_of_cluster, cpus_of_cluster, ray
 from spg_dist.distributed.train import train_on_workers
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.pipeline.testing import TestedRun, test_run
-from spg_dist.progress import Display
+from spg_dist.progress import Display, Machine
 
 TASK_RETRIES = 3
 WAITING_PER_SLOT = 3  # tasks submitted per slot: enough to keep workers busy, few enough that a stop is quick
@@ -30,6 +32,10 @@ class RayExecutor:
         self.gpus = gpus or min(1.0, accelerators_of_cluster())
         self.slots = int(accelerators_of_cluster() / self.gpus) if self.gpus else max(1, cpus_of_cluster() // cpus)
         self.workers, self.max_failures = workers, max_failures
+
+    def machine(self, config: Config) -> Machine:
+        accelerators = accelerators_of_nodes() if self.gpus else ()
+        return Machine(processors_of_nodes(), accelerators, self.workers or self.slots, self.cpus)
 
     def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
         remote = ray.remote(encode_shard).options(

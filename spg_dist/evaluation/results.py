@@ -18,6 +18,12 @@ from pathlib import Path
 
 RowKey = tuple[str, str, str, str, str, str, int | None]
 
+UNLIKE_THE_PAPER = "unlike the paper's"
+"""What the note of a row says whose method is not quite the paper's: its figure is no measure for the row."""
+
+FORMER_NAMES = {"erm": ("coop", f"not 16 context tokens ({UNLIKE_THE_PAPER} CoOp)")}
+"""Methods in files of version 0.1.0: what they are called now, and what their former name said of them."""
+
 
 class ResultsError(ValueError):
     """A results row or file that contradicts itself or cannot be read."""
@@ -39,7 +45,7 @@ class ResultRow:
         n: images tested.
         seconds: wall time of the run: its training, the same for all targets that it is tested on, and this test.
         val_accuracy: what the model was selected by, percent; None where nothing was selected.
-        note: free text.
+        note: what sets the row apart from its neighbours in the same table; parts are joined by "; ".
         noise_std: standard deviation of the accuracy over draws of the prompt noise, percent; None where there is one.
 
     Raises `ResultsError` for an accuracy outside 0..100 (NaN too), an empty test, or a negative time.
@@ -68,6 +74,11 @@ class ResultRow:
             raise ResultsError(f"{where}: n is {self.n}; expected at least one tested image")
         if not (math.isfinite(self.seconds) and self.seconds >= 0.0):
             raise ResultsError(f"{where}: seconds is {self.seconds}; expected zero or more")
+
+    @property
+    def is_the_papers_method(self) -> bool:
+        """Whether nothing is noted that keeps the paper's figure away."""
+        return UNLIKE_THE_PAPER not in self.note
 
     @property
     def key(self) -> RowKey:
@@ -219,20 +230,21 @@ def _parse_row(record: dict[str, str], where: str) -> ResultRow:
     if None in record or None in record.values():
         raise ResultsError(f"{where}: expected {len(_COLUMNS)} fields")
     seed, val_accuracy = record["seed"], record["val_accuracy"]
+    method, said = FORMER_NAMES.get(record["method"], (record["method"], ""))
     try:
         return ResultRow(
             dataset=record["dataset"],
             protocol=record["protocol"],
             source=record["source"],
             target=record["target"],
-            method=record["method"],
+            method=method,
             seed=int(seed) if seed else None,
             backbone=record["backbone"],
             accuracy=float(record["accuracy"]),
             n=int(record["n"]),
             seconds=float(record["seconds"]),
             val_accuracy=float(val_accuracy) if val_accuracy else None,
-            note=record["note"],
+            note="; ".join(filter(None, (record["note"], said))),
             noise_std=float(noise_std) if (noise_std := record["noise_std"]) else None,
         )
     except ValueError as error:

@@ -61,6 +61,11 @@ class RunFolder:
         return self.root / "results.csv"
 
     @property
+    def costs(self) -> Path:
+        """What each phase took in each job, a line of JSON each."""
+        return self.root / "costs.jsonl"
+
+    @property
     def summary(self) -> Path:
         return self.root / "summary.md"
 

@@ -1,4 +1,4 @@
-"""CoOp on the pooled sources (empirical risk minimisation): one soft prompt for every image."""
+"""CoOp on the pooled sources: one soft prompt for every image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spg_dist.training import RunIdentity, read_trained
 
 
 def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunIdentity]:
-    """The pooled prompt of one run."""
+    """CoOp's prompt of one run."""
     val = experiment.selection_rows(spec.where, keep_left_out=True)
     return soft_prompt_run(experiment, experiment.config.coop, experiment.sources(spec.where), val, "coop", spec)
 

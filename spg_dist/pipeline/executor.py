@@ -7,17 +7,23 @@ from typing import Protocol
 
 import torch
 
+from spg_dist.clip.load import pick_device
+from spg_dist.config import Config
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.pipeline.curves import CurveWriter
 from spg_dist.pipeline.testing import TestedRun, test_run
 from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
-from spg_dist.progress import Display
+from spg_dist.processor import processor
+from spg_dist.progress import Display, Machine
 
 
 class Executor(Protocol):
     """Runs the three kinds of work of an experiment."""
+
+    def machine(self, config: Config) -> Machine:
+        """What the work is done on."""
 
     def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
         """Encode shards, yielding reports as they come."""
@@ -31,6 +37,11 @@ class Executor(Protocol):
 
 class LocalExecutor:
     """Everything in this process: for a notebook or a debugger."""
+
+    def machine(self, config: Config) -> Machine:
+        device = pick_device(config.clip.device)
+        accelerators = () if device.type == "cpu" else (_name_of(device),)
+        return Machine((processor(),), accelerators, workers=1, threads=config.execution.cpus_per_worker)
 
     def encode(self, tasks: list[ShardTask]) -> Iterable[ShardReport]:
         return map(encode_shard, tasks)
@@ -67,3 +78,9 @@ class LocalExecutor:
             tested.append(test_run(experiment, spec))
             display.run_tested(spec.name, tested[-1].accuracy)
         return tested
+
+
+def _name_of(device: torch.device) -> str:
+    """Its model; of a device that is not there, which is refused where it is used first, what it was called."""
+    there = device.type == "cuda" and (device.index or 0) < torch.cuda.device_count()
+    return torch.cuda.get_device_name(device) if there else str(device)

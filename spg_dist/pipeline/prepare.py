@@ -108,9 +108,10 @@ def prepare(
 ) -> tuple[ExperimentBuilder, EncodeSummary]:
     """Images, CLIP and cached features, for jobs that begin behind them."""
     display = watch.display
-    with watch.phase("prepare: images, splits, frozen CLIP, cache"):
+    with watch.phase("prepare: images, splits, frozen CLIP"):
         manifests = load_images(config, display)
         clip = load_frozen_clip(config, display)
+    with watch.phase("encode: every image once, into the cache"):
         return encode(config, manifests, clip, folder, executor, display)
 
 
@@ -132,3 +133,5 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
     if todo:
         executor.train(builder, todo, display)
+    else:
+        display.training(0, 0)

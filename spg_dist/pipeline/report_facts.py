@@ -6,12 +6,16 @@ import statistics
 
 from spg_dist.config import Config
 from spg_dist.encode.job import EncodeSummary
+from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import left_out_methods
+from spg_dist.experiment.runs import left_out_methods, methods_of
 from spg_dist.home import home
 from spg_dist.pipeline.prepare import clip_remark
 from spg_dist.pipeline.testing import TestedRun
-from spg_dist.report import method_label
+from spg_dist.progress.costs import Costs, PhaseCost
+from spg_dist.progress.display import FEATURES
+from spg_dist.progress.duration import duration_text
+from spg_dist.report import method_label, published_context_tokens
 
 SELECTION_RULES = {
     "source-val": "source-val (best epoch on the training domains' validation split)",
@@ -29,15 +33,27 @@ def warnings_of_run(config: Config) -> list[str]:
     return warnings
 
 
-def remarks_of_run(config: Config) -> list[str]:
+def remarks_of_run(config: Config, costs: Costs) -> list[str]:
     """Sentences under the results."""
-    return [
+    left_out = [
         f"{method_label(method)} is left out: it knows only the classes it was trained on (protocol {config.protocol})."
         for method in left_out_methods(config)
     ]
+    if "spg" not in methods_of(config):
+        return left_out
+    training = [cost for phase in ("tune", "stage 2") if (cost := costs.of(phase))]
+    machines = dict.fromkeys(machine for cost in training for machine in cost.machines)
+    where = f"by {'; by '.join(machines)}" if machines else "on a processor that was not recorded"
+    return [
+        *left_out,
+        f"SPG was trained {where}. Stage 2 is chaotic in fp32: on another processor, or with other threads, SPG's "
+        "figures are others, as with other seeds.",
+    ]
 
 
-def run_facts(experiment: Experiment, summary: EncodeSummary, tested: list[TestedRun]) -> dict[str, str]:
+def run_facts(
+    experiment: Experiment, summary: EncodeSummary, encoding: PhaseCost | None, tested: list[TestedRun]
+) -> dict[str, str]:
     """Label → text for the report's head."""
     config = experiment.config
     return {
@@ -46,14 +62,21 @@ def run_facts(experiment: Experiment, summary: EncodeSummary, tested: list[Teste
         "noise": _noise_in_words(config, tested),
         "Prompt labels": f"imported from {config.prompt_labels}" if config.prompt_labels else "trained (stage 1)",
         "Images": _images_in_words(experiment),
-        "Encoded in this job": f"{summary.encoded:,} features, {summary.reused:,} reused from the cache",
+        "Encoded": _encoded_in_words(summary, encoding),
         "Splits": _splits_in_words(experiment),
     }
 
 
-def shown_method(config: Config, method: str) -> str:
-    """The paper's CoOp has 16 context tokens; a pooled prompt of another length goes by the name of its principle."""
-    return "erm" if method == "coop" and config.coop.n_ctx != 16 else method
+def unlike_the_paper(config: Config, method: str) -> str:
+    """How a method differs from the paper's of that name, whose figures are then no measure for it; mostly empty."""
+    lengths = {"coop": config.coop.n_ctx, "cocoop": config.cocoop.n_ctx, "dpl": config.dpl.n_ctx}
+    if not config.prompt_labels:  # published ones are the paper's
+        lengths["spg"] = config.stage1.n_ctx
+    tokens, printed = lengths.get(method), published_context_tokens(method)
+    if tokens is None or tokens == printed:
+        return ""
+    plural = "" if tokens == 1 else "s"
+    return f"{tokens} context token{plural} ({UNLIKE_THE_PAPER} {method_label(method)} with {printed})"
 
 
 def is_the_papers_setting(experiment: Experiment) -> bool:
@@ -63,6 +86,17 @@ def is_the_papers_setting(experiment: Experiment) -> bool:
     selected_alike = experiment.config.selection == "source-val"
     whole = images is not None and len(experiment.manifest.images) >= images
     return experiment.clip.openai_weights and selected_alike and whole
+
+
+def _encoded_in_words(summary: EncodeSummary, encoding: PhaseCost | None) -> str:
+    """This job's share, and what the features of this run have cost it in all."""
+    said = f"{summary.encoded:,} features in this job, {summary.reused:,} reused from the cache"
+    if encoding is None:
+        return said
+    encoded = encoding.work.get(FEATURES, 0)
+    if not encoded:
+        return f"{said}; none in any job of this run"
+    return f"{said}; in all jobs of this run {encoded:,}, {duration_text(encoding.seconds)}"
 
 
 def _images_in_words(experiment: Experiment) -> str:

@@ -12,7 +12,6 @@ from spg_dist.data import decode_rgb
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec, TestSpec, stage1_runs, stage2_runs
 from spg_dist.methods.spg import generate_prompts, load_generator
-from spg_dist.pipeline.report_facts import shown_method
 from spg_dist.pipeline.testing import TestedRun, read_predictions
 from spg_dist.report import Curve, Projection, Sample
 from spg_dist.training import Metrics, read_trained
@@ -26,15 +25,13 @@ THUMBNAIL_PIXELS = 160
 def curves_of_run(experiment: Experiment) -> list[Curve]:
     """The history of every trained run."""
     config, manifest = experiment.config, experiment.manifest
-    names = {PROMPT_LABEL: "stage1", "spg": "stage2"}
     curves = []
     for spec in stage1_runs(config, manifest) + stage2_runs(config, manifest):
         history = read_trained(experiment.folder.artifact(spec)).history
         series = _series(history)
-        shown = names.get(spec.method) or shown_method(config, spec.method)
         leaves_out = config.protocol == "multi-source" and spec.method != PROMPT_LABEL
         run_means = "Target left out" if leaves_out else "Trained on"
-        curves.append(Curve(shown, spec.where, spec.seed or 0, series, run_means))
+        curves.append(Curve(spec.method, spec.where, spec.seed or 0, series, run_means))
     return curves
 
 
@@ -92,10 +89,7 @@ def samples_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Samp
     samples = []
     for target in dict.fromkeys(run.spec.target for run in tested):
         shown = shown_tests([run.spec for run in tested if run.spec.target == target], experiment.config.seeds[0])
-        predictions = {
-            shown_method(experiment.config, spec.run.method): read_predictions(experiment.folder.predictions(spec))
-            for spec in shown
-        }
+        predictions = {spec.run.method: read_predictions(experiment.folder.predictions(spec)) for spec in shown}
         trained_on = shown[0].run.where if experiment.config.protocol == "single-source" else ""
         images = sorted(next(iter(predictions.values())))
         for i in numpy_random(0, "samples", target).permutation(len(images))[:SAMPLES_PER_DOMAIN]:

@@ -15,17 +15,17 @@ from spg_dist.pipeline.report_facts import (
     is_the_papers_setting,
     remarks_of_run,
     run_facts,
-    shown_method,
+    unlike_the_paper,
     warnings_of_run,
 )
 from spg_dist.pipeline.report_figures import curves_of_run, projections_of_run, samples_of_run
 from spg_dist.pipeline.testing import TestedRun
-from spg_dist.progress import Display
+from spg_dist.progress import Costs, Display
 from spg_dist.report import ReportInput, render_table, write_report, write_summary
 
 
 def report_run(
-    experiment: Experiment, tested: list[TestedRun], summary: EncodeSummary, timings: dict[str, float], display: Display
+    experiment: Experiment, tested: list[TestedRun], summary: EncodeSummary, costs: Costs, display: Display
 ) -> None:
     """Write all that a run's folder shows, and print its table.
 
@@ -40,18 +40,18 @@ def report_run(
     contents = ReportInput(
         name=config.name,
         rows=rows,
-        facts=run_facts(experiment, summary, tested),
+        facts=run_facts(experiment, summary, costs.of("encode"), tested),
         curves=curves_of_run(experiment),
         projections=projections_of_run(experiment, tested),
         samples=samples_of_run(experiment, tested),
         set_aside=sorted(summary.set_aside.items()),
-        timings=timings,
+        costs=costs,
         config_yaml=dump_config(config),
         selection=SELECTION_RULES[config.selection],
         random_weights=experiment.clip.random_weights,
         comparable=is_the_papers_setting(experiment),
         warnings=warnings_of_run(config),
-        remarks=remarks_of_run(config),
+        remarks=remarks_of_run(config, costs),
     )
     write_summary(folder.summary, contents)
     write_report(folder.report, contents)
@@ -79,7 +79,7 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
         protocol=spec.protocol,
         source=manifest.dataset if across else "+".join(sources),
         target=run.spec.target,
-        method=shown_method(experiment.config, spec.method),
+        method=spec.method,
         seed=spec.seed,
         backbone=experiment.config.clip.model + (" (random weights)" if experiment.clip.random_weights else ""),
         accuracy=run.accuracy,
@@ -97,7 +97,8 @@ def _note(config: Config, method: str) -> str:
         "oracle: selected on the target's val split": config.selection == "oracle" and method not in UNTRAINED,
         "transductive: its prompt is a mean over the test images": method == "dpl",
     }
-    return "; ".join(note for note, applies in notes.items() if applies)
+    said = [note for note, applies in notes.items() if applies]
+    return "; ".join(filter(None, [*said, unlike_the_paper(config, method)]))
 
 
 def _dropped_in_words(path: Path, rows: list[ResultRow]) -> str:

@@ -25,6 +25,7 @@ LINE_SHARE = 0.02  # and in a long phase one in this share of the time it has ta
 QUIET_SECONDS = 20.0  # a bar that stands still is spoken of after so many
 ETA_SHARE = 0.05
 LOG_WIDTH = 120
+FEATURES, EPOCHS, TESTS = "features encoded", "epochs trained", "tests made"  # kinds of work
 
 
 class Display:
@@ -32,6 +33,9 @@ class Display:
 
     In a terminal the bars are live; elsewhere a line is printed when a phase starts, every few seconds, and when it
     ends, and while nothing happens every half minute or so: the first shard of a large model takes its time.
+
+    `work` is what the phase under way has done, by kind: empty where nothing is counted, zero where there was nothing
+    to do.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -51,6 +55,7 @@ class Display:
         self._bars = Progress(*columns, console=self.console, disable=not self.live)
         self._task = self._bars.add_task("", total=0, detail="", visible=False)
         self._reset("", 0)
+        self.work: dict[str, int] = {}
         self._ended = threading.Event()
 
     def __enter__(self) -> Display:
@@ -76,6 +81,7 @@ class Display:
 
     def phase(self, title: str) -> None:
         """A heading: what the job does now."""
+        self.work = {}
         self._bars.update(self._task, visible=False)
         heading = Text(f"\n{title}", style="bold") if self.live else Text(f"\n== {title}")
         self.console.print(heading)
@@ -91,6 +97,7 @@ class Display:
         tasks = f" in {shards} shard{'' if shards == 1 else 's'}" if missing else ""
         self.say(f"view {view}: {reused} features reused, {missing} to encode{tasks}")
         self._reset(f"encoding ({view})", missing)
+        self._count(FEATURES, 0)
 
     def shard_encoded(self, encoded: int, reused: int, set_aside: int) -> None:
         self.encoded += encoded
@@ -99,9 +106,11 @@ class Display:
         rate = self.encoded / max(time.monotonic() - self._started, 1e-9)
         detail = f"{rate:.1f} images/s, {self.reused} reused, {self.aside} set aside"
         self._advance(encoded + reused + set_aside, detail)
+        self._count(FEATURES, encoded)
 
     def training(self, runs: int, epochs: int) -> None:
         self._reset(f"training {runs} runs, epochs", epochs)
+        self._count(EPOCHS, 0)
 
     def run_resumed(self, run: str, epochs: int, uncounted: int, changes: str = "") -> None:
         """A run resumes after so many epochs and reports them again; so many of these this job has not counted yet.
@@ -113,18 +122,25 @@ class Display:
         if changes:
             self.say(f"{run}: its last bits may differ from those of an undisturbed run ({changes})")
         self._before += uncounted
+        self._count(EPOCHS, -uncounted)
 
     def epoch_done(self, run: str, epoch: int, metrics: dict[str, float]) -> None:
         shown = [f"{name} {value:.3g}" for name, value in metrics.items() if name.endswith("loss")]
         if "val_accuracy" in metrics:
             shown.append(f"val accuracy {metrics['val_accuracy']:.1f} %")
         self._advance(1, f"{run} epoch {epoch + 1}: {', '.join(shown)}")
+        self._count(EPOCHS, 1)
 
     def testing(self, runs: int) -> None:
         self._reset("testing runs", runs)
+        self._count(TESTS, 0)
 
     def run_tested(self, run: str, accuracy: float) -> None:
         self._advance(1, f"{run}: {accuracy:.1f} %")
+        self._count(TESTS, 1)
+
+    def _count(self, kind: str, done: int) -> None:
+        self.work[kind] = self.work.get(kind, 0) + done
 
     def _reset(self, description: str, total: int) -> None:
         self._description, self._total, self._done = description, total, 0

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
+from spg_dist.report.headline import HIGHEST, head_facts, headline, table_notes, warnings_of
 from spg_dist.report.table import Cell, ResultTable, result_tables, source_tables
 
 
@@ -27,7 +27,7 @@ def render_table(report: ReportInput) -> RenderableType:
         facts.add_row(Text(label, style="dim"), Text(text))
     parts += [Text(""), facts]
     for table in tables:
-        notes = [*table_notes(table, report), "* highest of the column."]
+        notes = [*table_notes(table, report), f"* {HIGHEST}"]
         parts += [Text(""), _rich_table(table), *(Text(note, style="dim") for note in notes)]
     for table in source_tables(report):
         parts += [Text(""), _rich_table(table), *(Text(note, style="dim") for note in table.notes)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spg_dist.evaluation.results import ResultRow
+from spg_dist.progress.costs import Costs
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Curve:
     """One training run's history.
 
     Arguments:
-        method: "stage1", "spg", "coop", ...: the curves of one method share a row of panels.
+        method: "prompt-label" (stage 1), "spg", "coop", ...: the curves of one method share a row of panels.
         run: what the run goes by: the domain that a prompt was learned on, the target that was left out, ...
         seed: the run's seed.
         series: name → one value an epoch, such as {"loss", "val_accuracy"} or {"g_loss", "d_loss", "val_accuracy"};
@@ -88,7 +89,7 @@ class ReportInput:
         projections: generated prompts in two dimensions.
         samples: test images with predictions.
         set_aside: (image id, reason) of the images that could not be used.
-        timings: phase → wall seconds.
+        costs: what each phase took, in all jobs of the run.
         config_yaml: the whole resolved configuration.
         selection: the rule that chose each model, "source-val".
         random_weights: the encoder was never trained, so that no accuracy here means anything for the paper.
@@ -105,7 +106,7 @@ class ReportInput:
     projections: list[Projection]
     samples: list[Sample]
     set_aside: list[tuple[str, str]]
-    timings: dict[str, float]
+    costs: Costs
     config_yaml: str
     selection: str
     random_weights: bool

@@ -14,11 +14,15 @@ RANDOM_WEIGHTS_WARNING = (
 )
 
 
+HIGHEST = "highest of the column, which is no verdict between methods that are level."
+"""What the mark of a figure in a table means."""
+
+
 def headline(tables: list[ResultTable]) -> str:
     """The first table in a few words."""
     if not tables:
         return "No results yet."
-    one_seed = " One seed: the spread is not known." if len(tables[0].seeds) == 1 else ""
+    one_seed = " One seed: the spread is not known, so the order may be chance." if len(tables[0].seeds) == 1 else ""
     return standing_in_words(tables[0]) + one_seed
 
 

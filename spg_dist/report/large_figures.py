@@ -25,7 +25,7 @@ def large_figures(report: ReportInput, tables: Sequence[ResultTable]) -> list[Nu
         place = f"place {place_of(spg, ranked)} of {len(ranked)}" + (", shared" if level_with(spg, ranked) else "")
         numbers.append(Number(f"SPG{average}", _value(spg), f"{_spread(spg)}; {place}"))
     if rival:
-        label = f"Best other: {rival.label}" if spg else f"Best: {rival.label}"
+        label = f"Highest other: {rival.label}" if spg else f"Highest: {rival.label}"
         numbers.append(Number(label, _value(rival), _spread(rival)))
     zero_shot = next((line for line in ranked if is_zero_shot(line.method)), None)
     if spg and zero_shot:

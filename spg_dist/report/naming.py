@@ -23,16 +23,13 @@ _METHODS = {
     "zero-shot": ("Zero-shot CLIP", NEUTRAL),
     "zero-shot-ensemble": ("Zero-shot ensemble", SKY),
     "linear-probe": ("Linear probe", YELLOW),
-    "erm": ("Pooled soft prompt", ORANGE),
     "coop": ("CoOp", ORANGE),
     "cocoop": ("CoCoOp", GREEN),
     "dpl": ("DPL", PURPLE),
     "spg": ("SPG", BLUE),
 }
 _STAGES = {
-    "stage1": "Stage 1: domain prompt labels",
-    "prompt-labels": "Stage 1: domain prompt labels",
-    "stage2": "Stage 2: prompt generator and discriminator",
+    "prompt-label": "Stage 1: domain prompt labels",
     "spg": "Stage 2: prompt generator and discriminator",
 }
 _SERIES = {

@@ -10,16 +10,18 @@ from pathlib import Path
 from markupsafe import Markup
 
 from spg_dist.evaluation.results import replace_text
+from spg_dist.progress.costs import Costs
 from spg_dist.progress.duration import duration_text
 from spg_dist.report.accuracy_bars import accuracy_bars
 from spg_dist.report.contents import ReportInput, Sample
 from spg_dist.report.curves import curve_groups
-from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
+from spg_dist.report.headline import HIGHEST, head_facts, headline, table_notes, warnings_of
 from spg_dist.report.large_figures import large_figures
 from spg_dist.report.naming import Look, domain_looks, in_order, method_label
 from spg_dist.report.projections import projection_note, projection_plot
 from spg_dist.report.shell import Figure, FigureGroup, Legend, Shell, page_html
 from spg_dist.report.table import ResultTable, result_tables, source_tables
+from spg_dist.report.times import TITLE, time_notes
 
 # Up to so many images set aside are listed openly; more fold away.
 SET_ASIDE_OPEN = 12
@@ -62,7 +64,7 @@ def report_html(report: ReportInput) -> str:
         "prompts": projections.figures,
         "samples": report.samples,
         "set-aside": report.set_aside,
-        "time": report.timings,
+        "time": report.costs.phases,
         "configuration": report.config_yaml,
     }
     return page_html(
@@ -81,6 +83,7 @@ def report_html(report: ReportInput) -> str:
         ),
         report=report,
         tables=[(table, table_notes(table, report)) for table in tables],
+        highest=HIGHEST,
         source_tables=source_tables(report),
         accuracy_about=_about_accuracy(tables),
         bars=[_bar_group(table, f"bars-{index}", len(tables)) for index, table in enumerate(tables)],
@@ -88,8 +91,10 @@ def report_html(report: ReportInput) -> str:
         several_seeds=len({curve.seed for curve in report.curves}) > 1,
         projections=projections,
         pictures=_pictures(report.samples),
-        timings=_timings(report.timings),
-        total_time=duration_text(sum(report.timings.values())),
+        times=_times(report.costs),
+        times_title=TITLE,
+        time_notes=time_notes(report.costs),
+        total_time=duration_text(report.costs.seconds),
         set_aside_open=len(report.set_aside) <= SET_ASIDE_OPEN,
     )
 
@@ -152,7 +157,10 @@ def _pictures(samples: Iterable[Sample]) -> dict[str, list[Picture]]:
     return groups
 
 
-def _timings(timings: dict[str, float]) -> list[tuple[str, str, float]]:
-    """(phase, duration, share of the longest phase in percent)."""
-    longest = max(timings.values(), default=0.0) or 1.0
-    return [(phase, duration_text(seconds), 100.0 * seconds / longest) for phase, seconds in timings.items()]
+def _times(costs: Costs) -> list[tuple[str, str, str, float]]:
+    """(phase, duration, what was done, share of the longest phase in percent)."""
+    longest = max((cost.seconds for cost in costs.phases), default=0.0) or 1.0
+    return [
+        (cost.phase, duration_text(cost.seconds), cost.in_words(), 100.0 * cost.seconds / longest)
+        for cost in costs.phases
+    ]

@@ -52,6 +52,12 @@ def published_figure(
     return _from_targets(protocol, network, approach, trained_on, target)
 
 
+def published_context_tokens(method: str) -> int | None:
+    """Length of the soft prompt that the paper's method has; None for one without."""
+    tokens: dict[str, int] = _paper()["context_tokens"]
+    return tokens.get(_resolve("method", method))
+
+
 def averages_like_the_paper(dataset: str, protocol: str, pairs: Iterable[tuple[str, str]]) -> bool:
     """Whether an average over these (source, target) pairs runs over the same experiments as the paper's.
 

@@ -1,4 +1,9 @@
-"""Which method is best on average and where SPG stands, in words that claim no more than the spread over seeds."""
+"""Which method is best on average and where SPG stands, in words that claim no more than the spread over seeds.
+
+Training that is chaotic in fp32 (stage 2) ends with other figures on another processor, as it does with another seed.
+So the words, less their figures, must not hang on which of two level methods is printed higher: these stand in the
+table's order.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from spg_dist.evaluation.results import Spread
-from spg_dist.report.naming import is_spg, is_zero_shot
+from spg_dist.report.naming import in_order, is_spg, is_zero_shot
 from spg_dist.report.table import MethodLine, ResultTable, listed
 
 
@@ -17,9 +22,11 @@ def standing_in_words(table: ResultTable) -> str:
         return f"No method has every target of {table.dataset} yet."
     best, where = ranked[0], _where(table)
     spg = next((line for line in ranked if is_spg(line.method)), None)
-    best_words = f"{best.label} is best{' on average' if len(table.targets) > 1 else ''}: {_percent(best)} {where}"
+    rank = "highest" if len(table.seeds) == 1 else "best"  # one seed has no spread to judge by
+    best_words = f"{best.label} is {rank}{' on average' if len(table.targets) > 1 else ''}: {_percent(best)} {where}"
     if level_with(best, ranked):
-        best_words = f"{_none_is_best(best, level_with(best, ranked))} {where}"
+        first, *rivals = _in_order([best, *level_with(best, ranked)])
+        best_words = f"{_none_is_best(first, rivals)} {where}"
     if len(ranked) == 1:
         return f"{best.label} reaches {_percent(best)} {where}."
     if spg is None:
@@ -46,7 +53,8 @@ def ranked_lines(table: ResultTable) -> list[MethodLine]:
 
 
 def level_with(line: MethodLine, others: list[MethodLine]) -> list[MethodLine]:
-    """Those of the others whose average differs by no more than the standard deviation of the difference over seeds.
+    """Those of the others whose average differs by no more than the standard deviation of the difference over seeds,
+    in the table's order.
 
     Means are compared as printed. A single seed has no known deviation: then only equal figures are level.
     """
@@ -55,7 +63,12 @@ def level_with(line: MethodLine, others: list[MethodLine]) -> list[MethodLine]:
         deviation = math.hypot(_spread(line).std or 0.0, _spread(other).std or 0.0)
         return abs(difference(line, other)) <= round(deviation, 1)
 
-    return [other for other in others if other is not line and level(other)]
+    return _in_order([other for other in others if other is not line and level(other)])
+
+
+def _in_order(lines: list[MethodLine]) -> list[MethodLine]:
+    order = in_order(line.method for line in lines)
+    return sorted(lines, key=lambda line: order.index(line.method))
 
 
 def place_of(line: MethodLine, ranked: list[MethodLine]) -> int:

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from spg_dist.evaluation.results import replace_text
-from spg_dist.progress.duration import duration_text
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.headline import head_facts, headline, table_notes, warnings_of
+from spg_dist.report.headline import HIGHEST, head_facts, headline, table_notes, warnings_of
 from spg_dist.report.table import Cell, ResultTable, result_tables, source_tables
+from spg_dist.report.times import TITLE, time_lines, time_notes
 
 
 def write_summary(path: Path, report: ReportInput) -> None:
@@ -24,16 +24,16 @@ def summary_text(report: ReportInput) -> str:
     blocks.append(_plain(headline(tables)))
     blocks.append("\n".join(f"- {_plain(label)}: {_plain(text)}" for label, text in head_facts(report).items()))
     for table in tables:
-        notes = [*table_notes(table, report), "Bold: highest of the column."]
+        notes = [*table_notes(table, report), f"Bold: {HIGHEST}"]
         blocks += [*_table_blocks(table), "\n".join(f"- {_plain(note)}" for note in notes)]
     for table in source_tables(report):
         blocks += [*_table_blocks(table), "\n".join(f"- {_plain(note)}" for note in table.notes)]
     if report.set_aside:
         lines = [f"- {_plain(image)}: {_plain(reason)}" for image, reason in report.set_aside]
         blocks += ["## Images set aside", "\n".join(lines)]
-    if report.timings:
-        lines = [f"- {_plain(phase)}: {duration_text(seconds)}" for phase, seconds in report.timings.items()]
-        blocks += ["## Time by phase in the last job", "\n".join(lines)]
+    if report.costs.phases:
+        lines = [f"- {_plain(line)}" for line in (*time_lines(report.costs), *time_notes(report.costs))]
+        blocks += [f"## {TITLE}", "\n".join(lines)]
     return "\n\n".join(blocks) + "\n"
 
 

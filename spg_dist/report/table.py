@@ -136,11 +136,13 @@ def _table(summaries: list[MethodSummary], rows: list[ResultRow], comparable: bo
     lines = []
     for method in in_order(by_method):
         summary = by_method[method]
-        pairs = {(row.source, row.target) for row in rows if row.method == method}
-        cells = [_cell(by_method, summary, target, comparable) for target in targets]
-        average_comparable = comparable and averages_like_the_paper(summary.dataset, summary.protocol, pairs)
+        own = [row for row in rows if row.method == method]
+        pairs = {(row.source, row.target) for row in own}
+        alike = comparable and all(row.is_the_papers_method for row in own)
+        cells = [_cell(by_method, summary, target, alike) for target in targets]
         if len(targets) > 1:
-            cells.append(_cell(by_method, summary, None, average_comparable))
+            whole = averages_like_the_paper(summary.dataset, summary.protocol, pairs)
+            cells.append(_cell(by_method, summary, None, alike and whole))
         lines.append(MethodLine(method=method, label=method_label(method), cells=cells))
     first = summaries[0]
     notes = [f"{method_label(row.method)}: {row.note}" for row in rows if row.note]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from pathlib import Path
@@ -45,6 +46,12 @@ def save_durably(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete what writers of `path` left unfinished when they were killed. Nobody may be writing it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def _own_memory(tensor: Tensor) -> Tensor:

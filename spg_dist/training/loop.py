@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-from spg_dist.training.files import read_tensors, write_tensors
+from spg_dist.training.files import read_tensors, remove_leftovers, write_tensors
 from spg_dist.training.identity import RunIdentity
 from spg_dist.training.provenance import OF_VERSION_0_1_0, Provenance
 
@@ -250,6 +250,8 @@ class _Run:
     def _finish(self) -> None:
         write_tensors(self.plan.artifact, self.trained.weights, self.trained.record())
         self.plan.checkpoint.unlink(missing_ok=True)
+        for path in (self.plan.artifact, self.plan.checkpoint):
+            remove_leftovers(path)
 
 
 def _advance(runs: Sequence[_Run], checkpoints: Checkpoints) -> None:

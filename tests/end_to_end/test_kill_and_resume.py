@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file
 
 from spg_dist.distributed.local_head import LocalHead
 from spg_dist.evaluation.results import ResultRow, read_results
+from spg_dist.processor import processor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = [
@@ -98,6 +100,10 @@ def test_a_job_killed_in_every_phase_ends_with_the_results_of_an_undisturbed_run
     training_workers()[0].kill()  # one worker dies: Ray Train starts the group again, the job goes on by itself
     assert job.process.wait(PATIENCE_SECONDS) == 0, job.log.read_text()
     assert "0 features encoded" in job.log.read_text()
+    summary = (run / "summary.md").read_text()
+    for stage in (1, 2):  # what the killed job took is part of what the stage took
+        assert re.search(rf"^- stage {stage}: .* epochs trained, in 2 jobs\)$", summary, re.M), summary
+    assert processor() in summary
 
     undisturbed = ["name=undisturbed", "cache.root=undisturbed-cache", "execution.backend=local"]
     command = [sys.executable, "-m", "jobs.full_pipeline", *SETTINGS, *undisturbed]

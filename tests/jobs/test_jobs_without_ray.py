@@ -50,7 +50,7 @@ def test_a_run_leaves_the_files_that_the_design_names(home: Path) -> None:
     assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
     assert len(list((run / "prompt_labels").iterdir())) == 3, "the target's label is not even trained"
     methods = {row.method for row in read_results(run / "results.csv")}
-    assert methods == {"zero-shot", "zero-shot-ensemble", "erm", "spg"}
+    assert methods == {"zero-shot", "zero-shot-ensemble", "coop", "spg"}
 
 
 def test_a_second_run_encodes_and_trains_nothing_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:

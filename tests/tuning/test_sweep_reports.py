@@ -106,6 +106,13 @@ def test_the_lead_says_what_tuning_gained(tmp_path: Path, config: Config, built:
     assert "66.5 ± 0.7 % against 64.5 ± 0.7 % of the defaults over 2 seeds" in lead
 
 
+def test_a_trial_takes_its_training_and_not_the_hours_in_which_the_sweep_lay_dead(
+    tmp_path: Path, config: Config, built: ExperimentBuilder
+) -> None:
+    _, report = swept(tmp_path, config, built, trials=4)  # 10, 12 and 10 s of training, told within a second
+    assert report.facts["Training of a trial"] == "10 s (median)"
+
+
 @pytest.mark.parametrize(("gain", "level"), [(0.3, True), (2.0, False)])
 def test_a_gain_within_the_spread_over_seeds_is_none(
     tmp_path: Path, config: Config, built: ExperimentBuilder, gain: float, level: bool

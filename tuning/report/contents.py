@@ -17,6 +17,7 @@ from spg_dist.data import Manifest
 from spg_dist.evaluation.results import Spread, spread
 from spg_dist.pipeline.report_facts import warnings_of_run
 from spg_dist.pipeline.testing import TestedRun
+from spg_dist.progress.duration import duration_text
 from spg_dist.report.headline import RANDOM_WEIGHTS_WARNING
 from tuning.final import Final
 from tuning.outputs import STATES, val_accuracy_of, without_sweep
@@ -37,7 +38,7 @@ class TrialRow:
     Arguments:
         state: as `trials.csv` has it.
         val_accuracy: percent, of a stopped trial where it stopped; None where it never got so far.
-        cost_seconds, wall_seconds: of its training, and from start to end; None unless it was completed or ended.
+        cost_seconds: of its training; None unless it was completed.
         reason: of a failure.
     """
 
@@ -45,7 +46,6 @@ class TrialRow:
     state: str
     val_accuracy: float | None
     cost_seconds: float | None
-    wall_seconds: float | None
     params: dict[str, Label]
     reason: str
 
@@ -143,7 +143,6 @@ def _rows(study: SweepStudy) -> list[TrialRow]:
             state=STATES[trial.state],
             val_accuracy=val_accuracy_of(trial),
             cost_seconds=trial.user_attrs.get("cost_seconds"),
-            wall_seconds=trial.duration.total_seconds() if trial.duration else None,
             params=trial.params,
             reason=trial.user_attrs.get("reason", ""),
         )
@@ -172,7 +171,8 @@ def _facts(
 ) -> dict[str, str]:
     tune, states = config.tune, [row.state for row in rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    walls = [row.wall_seconds for row in rows if row.completed and row.wall_seconds is not None]
+    # not the time from start to end: that of a resumed trial holds the hours in which the sweep lay dead
+    training = [row.cost_seconds for row in rows if row.completed and row.cost_seconds is not None]
     asha = f"from epoch {tune.asha.first_epochs}, one in {tune.asha.reduction} goes on" if tune.asha.enabled else "off"
     return {
         "Data set": manifest.dataset,
@@ -184,7 +184,7 @@ def _facts(
         "Early stopping": asha,
         "Seeds of a trial": ", ".join(map(str, tune.seeds or config.seeds)),
         "Seeds of the final test": ", ".join(map(str, config.seeds)),
-        "Time of a trial": f"{statistics.median(walls):.1f} s (median)",
+        "Training of a trial": f"{duration_text(statistics.median(training))} (median)",
         "Images encoded by trials": "0",
     }
 

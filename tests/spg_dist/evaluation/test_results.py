@@ -9,6 +9,8 @@ import pytest
 
 from spg_dist.evaluation.results import ResultRow, ResultsError, Spread, aggregate, read_results, write_results
 
+REPOSITORY = Path(__file__).resolve().parents[3]
+
 
 def row(method: str, target: str, seed: int | None, accuracy: float, source: str = "others") -> ResultRow:
     return ResultRow(
@@ -143,6 +145,20 @@ def test_a_truncated_line_and_a_foreign_header_are_errors(tmp_path: Path) -> Non
     path.write_text("method,accuracy\nspg,90\n")
     with pytest.raises(ResultsError, match="the header is"):
         read_results(path)
+
+
+@pytest.mark.parametrize("run", ["finished", "two-threads"])
+def test_a_file_of_version_0_1_0_is_read_under_the_names_of_today(run: str, tmp_path: Path) -> None:
+    old = REPOSITORY / "tests" / "fixtures" / "version-0.1.0" / "runs" / run / "results.csv"
+    assert ",erm," in old.read_text()
+    rows = read_results(old)
+    assert {row.method for row in rows} == {"zero-shot", "coop", "spg"}
+    assert {row.note for row in rows if row.method == "coop"} == {"not 16 context tokens (unlike the paper's CoOp)"}
+    assert {row.is_the_papers_method for row in rows if row.method == "coop"} == {False}
+    assert all(row.is_the_papers_method and not row.note for row in rows if row.method != "coop")
+    write_results(tmp_path / "new.csv", rows)
+    assert read_results(tmp_path / "new.csv") == rows
+    assert "erm" not in (tmp_path / "new.csv").read_text()
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_the_table_holds_the_spread_and_the_summary_names_the_noise(
 
 
 def chosen(folder: RunFolder) -> list[tuple[int, list[float]]]:
-    """Best epoch and val accuracies of the generator and the pooled prompt of one run."""
+    """Best epoch and val accuracies of the generator and of CoOp's prompt of one run."""
     runs_there = [read_trained(folder.artifact(RunSpec(method, "sketch", 1))) for method in ("spg", "coop")]
     return [(run_.best_epoch, [epoch["val_accuracy"] for epoch in run_.history]) for run_ in runs_there]
 
@@ -156,9 +156,8 @@ def test_the_oracle_selects_by_the_targets_val_split_and_is_marked(
     assert {experiment.manifest.domains[image.domain] for image in rows} == {"sketch"}
     assert {image.split for image in rows} == {"val"}
     assert "ORACLE" in by_rule["oracle"].summary.read_text()
-    assert {row.note for row in read_results(by_rule["oracle"].results)} == {
-        "oracle: selected on the target's val split"
-    }
+    notes = {row.note.split("; ")[0] for row in read_results(by_rule["oracle"].results)}
+    assert notes == {"oracle: selected on the target's val split"}
 
 
 def test_single_source_oracle_selects_on_all_its_targets(images: Path, home: Path) -> None:

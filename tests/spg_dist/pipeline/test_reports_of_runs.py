@@ -29,7 +29,9 @@ def cross_dataset(images: Path, home: Path, tmp_path_factory: pytest.TempPathFac
         "data.name=Here",
         f"test_data=[{{dataset: folder, root: {other}, name: There}}]",
     )
-    return run(arguments(images, home, "name=cross-reported", *across, "methods=[zero-shot,linear-probe,spg]"))
+    return run(
+        arguments(images, home, "name=cross-reported", *across, "methods=[zero-shot,linear-probe,coop,cocoop,dpl,spg]")
+    )
 
 
 def page_text(folder: RunFolder) -> str:
@@ -44,7 +46,7 @@ def test_a_rerun_with_less_keeps_its_own_results_and_says_what_left(images: Path
     rows = read_results(folder.results)
     assert {(row.method, row.seed) for row in rows} == {("zero-shot", None), ("spg", 2)}
     said = " ".join(display.text.getvalue().split())
-    assert "results.csv: 6 rows of an earlier configuration of this folder left it (method erm; seed 1)." in said
+    assert "results.csv: 6 rows of an earlier configuration of this folder left it (method coop; seed 1)." in said
     assert (folder.root / "coop" / "multi-source-photo-seed1.safetensors").exists()
 
 
@@ -55,6 +57,34 @@ def test_the_same_command_again_says_nothing_of_rows_that_left(
     settings = ("protocol=single-source", "methods=[zero-shot,spg]", "seeds=[1,2]", "selection=last")
     run(arguments(images, home, "name=single-reported", *settings), display)
     assert "left it" not in display.text.getvalue()
+
+
+def test_a_method_has_one_key_in_every_file_and_one_label_on_every_page(cross_dataset: RunFolder) -> None:
+    methods = {"zero-shot", "coop", "cocoop", "dpl", "spg"}
+    trained = methods - {"zero-shot"} | {"prompt-label"}
+    assert {row.method for row in read_results(cross_dataset.results)} == methods
+    assert {path.name for path in (cross_dataset.root / "tensorboard").iterdir()} == trained
+    predictions = [path.name for path in (cross_dataset.root / "predictions").iterdir()]
+    assert {name.partition("-Here")[0] for name in predictions} == methods
+    text = page_text(cross_dataset)
+    for method, label in (("coop", "CoOp"), ("cocoop", "CoCoOp"), ("dpl", "DPL"), ("zero-shot", "Zero-shot CLIP")):
+        assert (cross_dataset.root / method).is_dir() or method == "zero-shot"
+        assert re.search(rf"^\| {label} +\|", cross_dataset.summary.read_text(), flags=re.MULTILINE)
+        assert label in text
+    for former in ("Pooled", "erm ", "stage1 ", "stage2 "):
+        assert former not in text.partition("Configuration")[0]
+
+
+def test_rows_under_a_methods_former_name_do_not_leave_the_results(images: Path, home: Path) -> None:
+    given = arguments(images, home, "name=former-name", "targets=[photo]", "methods=[coop]")
+    folder = run(given)
+    folder.results.write_text(re.sub(r",coop,(.*),[^,]*unlike[^,]*,", r",erm,\1,,", folder.results.read_text()))
+    assert ",erm," in folder.results.read_text() and "unlike" not in folder.results.read_text()
+    display = Quiet()
+    run(given, display)
+    assert not re.search("left it|could not be read", display.text.getvalue())
+    ((method, note),) = {(row.method, row.note) for row in read_results(folder.results)}
+    assert (method, note) == ("coop", "4 context tokens (unlike the paper's CoOp with 16)")
 
 
 def test_targets_stand_in_the_order_of_the_domains_whatever_the_sources(single_source: RunFolder) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from spg_dist.evaluation.results import ResultRow
+from spg_dist.progress import Costs, PhaseCost
 from spg_dist.report import Curve, Projection, ReportInput, Sample
 
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
@@ -43,13 +44,13 @@ def finished() -> ReportInput:
     rows = [result("zero-shot", domain, None, 90.0) for domain in DOMAINS]
     rows += [result("spg", domain, seed, 91.0 + seed) for domain in DOMAINS for seed in (1, 2, 3)]
     curves = [
-        Curve("stage1", domain, seed, {"loss": [1.0, math.nan, 0.3], "val_accuracy": [60.0, 80.0, 90.0 + seed]})
+        Curve("prompt-label", domain, seed, {"loss": [1.0, math.nan, 0.3], "val_accuracy": [60.0, 80.0, 90.0 + seed]})
         for domain in DOMAINS
         for seed in (1, 2)
     ]
     curves += [
         Curve(
-            "stage2",
+            "spg",
             domain,
             1,
             {"g_loss": [1.0, 0.5], "d_loss": [2.0, 0.1], "val_accuracy": [70.0, 95.0]},
@@ -66,7 +67,7 @@ def finished() -> ReportInput:
         projections=[Projection("Prompts, sketch unseen", points, [*DOMAINS, *DOMAINS], ("sketch",), (0.5, 0.25))],
         samples=[Sample("sketch", "dog", {"spg": "dog", "zero-shot": "horse"}, jpeg())],
         set_aside=[("photo/dog/1.jpg", "truncated file")],
-        timings={"encode": 754.0, "stage 1": 3.0},
+        costs=Costs((PhaseCost("encode", 754.0), PhaseCost("stage 1", 3.0))),
         config_yaml="data:\n  root: /data\n",
         selection="source-val",
         random_weights=False,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from spg_dist.evaluation.results import ResultRow
+from spg_dist.progress import Costs, PhaseCost
 from spg_dist.report import Curve, Projection, ReportInput, Sample, write_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -115,7 +116,7 @@ def test_hostile_names_are_shown_and_not_obeyed(finished: ReportInput, tmp_path:
         projections=[Projection(hostile, [(0.0, 0.0), (1.0, 1.0)], [hostile, "photo"], (hostile,), (0.5, 0.5))],
         samples=[Sample(hostile, hostile, {hostile: hostile}, b"\xff\xd8")],
         set_aside=[(hostile, hostile)],
-        timings={hostile: 1.0},
+        costs=Costs((PhaseCost(hostile, 1.0),)),
         config_yaml=f"name: {hostile}</pre></details><script>",
         selection=hostile,
     )
@@ -132,7 +133,7 @@ def test_hostile_names_are_shown_and_not_obeyed(finished: ReportInput, tmp_path:
         ("projections", "prompts"),
         ("samples", "samples"),
         ("set_aside", "set-aside"),
-        ("timings", "time"),
+        ("costs", "time"),
         ("config_yaml", "configuration"),
     ],
 )
@@ -144,7 +145,7 @@ def test_a_section_without_content_is_left_out(finished: ReportInput, tmp_path: 
 
 
 def test_a_report_of_nothing_is_a_page_too(tmp_path: Path) -> None:
-    nothing = ReportInput("empty", [], {}, [], [], [], [], {}, "", "source-val", False, False)
+    nothing = ReportInput("empty", [], {}, [], [], [], [], Costs(), "", "source-val", False, False)
     page, _ = page_of(nothing, tmp_path)
     assert page.sections() == []
     assert "No results yet." in page.text()
@@ -178,7 +179,7 @@ def test_a_curve_of_one_epoch_has_that_epoch_on_its_axis_and_no_part_of_one(
     finished: ReportInput, tmp_path: Path
 ) -> None:
     for length, ticks in ((1, ["1"]), (2, ["1", "2"]), (50, ["1", "10", "20", "30", "40", "50"])):
-        curve = Curve("stage1", "photo", 1, {"val_accuracy": [0.5 + 100.0 / (i + 2) for i in range(length)]})
+        curve = Curve("prompt-label", "photo", 1, {"val_accuracy": [0.5 + 100.0 / (i + 2) for i in range(length)]})
         _, markup = page_of(replace(finished, rows=[], projections=[], curves=[curve]), tmp_path)
         axis = markup[markup.index("matplotlib.axis_1") : markup.index("matplotlib.axis_2")]
         assert re.findall(r"<text[^>]*>([^<]*)</text>", axis) == [*ticks, "epoch"]
@@ -229,7 +230,7 @@ def test_curves_survive_what_training_can_do_to_them(finished: ReportInput, tmp_
 
 
 def test_a_loss_over_many_decades_has_plain_numbers_on_its_axis(finished: ReportInput, tmp_path: Path) -> None:
-    falling = Curve("stage2", "photo", 1, {"d_loss": [10.0 / 10**epoch for epoch in range(5)]})
+    falling = Curve("spg", "photo", 1, {"d_loss": [10.0 / 10**epoch for epoch in range(5)]})
     write_report(tmp_path / "r.html", replace(finished, curves=[falling]))
     page = (tmp_path / "r.html").read_text()
     assert "mathdefault" not in page
@@ -252,7 +253,7 @@ def test_many_domains_and_methods_fit_and_a_large_projection_is_thinned(tmp_path
     ]
     points = [(float(index), float(index)) for index in range(9000)]
     projection = Projection("Prompts", points, [domains[index % 9] for index in range(9000)], (domains[0],), (0.9, 0.1))
-    report = ReportInput("big", rows, {}, [], [projection], [], [], {}, "", "source-val", False, True)
+    report = ReportInput("big", rows, {}, [], [projection], [], [], Costs(), "", "source-val", False, True)
     page, markup = page_of(report, tmp_path)
     assert "one in 10 of 9000 prompts" in page.text()
     assert len(markup) < 1_500_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spg_dist.report.published import averages_like_the_paper, published_figure
+from spg_dist.config import parse_config
+from spg_dist.report.published import averages_like_the_paper, published_context_tokens, published_figure
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,16 @@ def test_there_is_no_figure_for_an_experiment_that_the_paper_does_not_print(
 
 def test_there_is_no_figure_for_other_weights_or_other_data() -> None:
     assert published_figure("PACS", "multi-source", "ViT-B-16", "spg", None, comparable=False) is None
+
+
+def test_the_length_of_a_methods_prompt_is_that_of_its_presets() -> None:
+    config = parse_config(["--config", "paper-pacs", "data.root=/nowhere"], "test")
+    lengths = {"coop": config.coop, "cocoop": config.cocoop, "dpl": config.dpl, "spg": config.stage1}
+    assert {method: published_context_tokens(method) for method in lengths} == {
+        method: settings.n_ctx  # type: ignore[attr-defined]
+        for method, settings in lengths.items()
+    }
+    assert published_context_tokens("zero-shot") is None
 
 
 def test_an_average_over_some_of_the_targets_is_not_the_papers() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from spg_dist.evaluation.results import UNLIKE_THE_PAPER
+from spg_dist.progress import Costs
 from spg_dist.report import ReportInput, render_table, write_summary
 
 RANDOM = "mean nothing for the paper"
@@ -83,6 +85,20 @@ def test_the_paper_is_not_shown_beside_an_experiment_that_is_not_comparable(
     assert "(paper" not in summary_of(replace(finished, comparable=False), tmp_path)
 
 
+def test_the_papers_figure_keeps_away_from_a_method_that_is_not_quite_the_papers(
+    finished: ReportInput, tmp_path: Path
+) -> None:
+    zero_shot = [row for row in finished.rows if row.method == "zero-shot"]
+    rows = [*finished.rows, *(replace(row, method="coop", seed=1) for row in zero_shot)]
+    assert cells_of(summary_of(replace(finished, rows=rows), tmp_path), "CoOp")[-1] == "90.0 (paper 96.4 ± 0.3)"
+    note = f"4 context tokens ({UNLIKE_THE_PAPER} CoOp with 16)"
+    rows = [replace(row, note=note) if row.method == "coop" else row for row in rows]
+    markdown = summary_of(replace(finished, rows=rows), tmp_path)
+    assert cells_of(markdown, "CoOp")[1:] == ["90.0"] * 5
+    assert markdown.count(f"- CoOp: {note}") == 1
+    assert "(paper 96.1)" in cells_of(markdown, "Zero-shot CLIP")[-1], "the other methods keep theirs"
+
+
 def test_an_average_over_some_of_the_targets_stands_without_the_papers(finished: ReportInput, tmp_path: Path) -> None:
     some = replace(finished, rows=[row for row in finished.rows if row.target != "photo"])
     assert cells_of(summary_of(some, tmp_path), "SPG")[-1] == "**93.0 ± 1.0**"
@@ -131,6 +147,6 @@ def test_the_console_prints_markup_in_names_and_does_not_obey_it(finished: Repor
 
 
 def test_a_run_without_results_still_has_a_summary(finished: ReportInput, tmp_path: Path) -> None:
-    empty = replace(finished, rows=[], set_aside=[], timings={})
+    empty = replace(finished, rows=[], set_aside=[], costs=Costs())
     assert "No results yet." in summary_of(empty, tmp_path)
     assert "No results yet." in console_of(empty)

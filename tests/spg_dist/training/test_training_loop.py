@@ -132,6 +132,13 @@ def test_a_run_that_is_resumed_elsewhere_says_so_and_keeps_both_places(
     assert [metrics["val_accuracy"] for metrics in done.history] == [1, 2, 3, 4]
 
 
+def test_what_a_killed_writer_left_goes_when_the_run_is_finished(scripted: Callable[..., Any], tmp_path: Path) -> None:
+    for name in (".run.ckpt.12.tmp", ".run.safetensors.12.tmp", ".another.ckpt.12.tmp"):
+        (tmp_path / name).write_text("half")
+    run_script(scripted([1, 2]), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".another.ckpt.12.tmp", "run.safetensors"]
+
+
 def test_a_checkpoint_of_other_settings_is_not_resumed(scripted: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(Killed):
         run_script(scripted([9, 9, 9]), tmp_path, Seen(stop_after=1), identity="lr=1")
