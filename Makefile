@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := spg_dist cache tuning jobs
 
-.PHONY: demo tune-demo test lint types pytest bench pretrain clean
+# Several tests at a time, each file in one process: tests of one file share what they start.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo tune-demo test test-fast lint types pytest bench pretrain clean
 
 demo: .venv/.installed
 	$(BIN)/python jobs/demo.py $(ARGS)
@@ -21,7 +24,11 @@ types: .venv/.installed-dev
 	$(BIN)/mypy
 
 pytest: .venv/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+# For people at work on the code: no Ray, no jobs in processes of their own, no kills.
+test-fast: .venv/.installed-dev
+	$(PYTEST) -m "not slow and not jobs" $(ARGS)
 
 # Every claim of speed, measured here and now, in one table (some need 3 GB of disk); ARGS="encode stage2" measures some.
 bench: .venv/.installed

@@ -11,11 +11,27 @@ from pathlib import Path
 # Tests compute on tiny tensors, for which threads cost more than they give; torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import psutil
 import pytest
 from blake3 import blake3
 from moto import server as moto_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+MEMORY_OF_A_WORKER = 4 * 2**30  # a Ray head with its workers
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests at a time: one a core that this process may use, as far as memory goes."""
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
+    return max(1, min(cores, psutil.virtual_memory().available // MEMORY_OF_A_WORKER))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left with a long one in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,8 @@ class ResultRow:
         val_accuracy: what the model was selected by, percent; None where nothing was selected.
         note: what sets the row apart from its neighbours in the same table; parts are joined by "; ".
         noise_std: standard deviation of the accuracy over draws of the prompt noise, percent; None where there is one.
+        trained_on: processor and threads of the training, "AMD EPYC 7763, AVX2, 1 thread"; of several sittings each,
+            joined by ", then "; empty where nothing was trained or it was not recorded.
 
     Raises `ResultsError` for an accuracy outside 0..100 (NaN too), an empty test, or a negative time.
     """
@@ -64,6 +66,7 @@ class ResultRow:
     val_accuracy: float | None
     note: str
     noise_std: float | None = None
+    trained_on: str = ""
 
     def __post_init__(self) -> None:
         where = f"result of {self.method!r} on target {self.target!r}, seed {self.seed}"
@@ -184,7 +187,7 @@ def read_results(path: Path) -> list[ResultRow]:
         raise ResultsError(f"{path}: no such results file; run the evaluation of this run first")
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        if reader.fieldnames is None or list(reader.fieldnames) != _COLUMNS:
+        if reader.fieldnames is None or list(reader.fieldnames) not in (_COLUMNS, _COLUMNS_OF_VERSION_0_1_0):
             raise ResultsError(f"{path}: the header is {reader.fieldnames}; expected {_COLUMNS}")
         rows = [_parse_row(record, f"{path}, line {reader.line_num}") for record in reader]
     _refuse_duplicates(rows)
@@ -209,6 +212,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 _COLUMNS = [field.name for field in fields(ResultRow)]
+_COLUMNS_OF_VERSION_0_1_0 = [name for name in _COLUMNS if name != "trained_on"]
 
 
 def _sort_key(row: ResultRow) -> tuple[str, str, str, str, str, str, int]:
@@ -246,6 +250,7 @@ def _parse_row(record: dict[str, str], where: str) -> ResultRow:
             val_accuracy=float(val_accuracy) if val_accuracy else None,
             note="; ".join(filter(None, (record["note"], said))),
             noise_std=float(noise_std) if (noise_std := record["noise_std"]) else None,
+            trained_on=record.get("trained_on", ""),
         )
     except ValueError as error:
         raise ResultsError(f"{where}: {error}") from error

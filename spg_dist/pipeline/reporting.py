@@ -88,6 +88,7 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
         val_accuracy=run.val_accuracy,
         note=_note(experiment.config, spec.method),
         noise_std=run.noise_std,
+        trained_on=run.trained_on,
     )
 
 

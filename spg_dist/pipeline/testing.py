@@ -30,6 +30,7 @@ class TestedRun:
         noise_std: standard deviation over those draws, None where there is one.
         n: images tested.
         val_accuracy: percent, of the selected epoch; None where nothing is trained.
+        trained_on: processor and threads of each sitting of the training; empty where nothing is trained.
     """
 
     spec: TestSpec
@@ -39,6 +40,7 @@ class TestedRun:
     seconds: float
     val_accuracy: float | None
     train_seconds: float
+    trained_on: str
 
 
 def test_run(experiment: Experiment, spec: TestSpec) -> TestedRun:
@@ -60,6 +62,7 @@ def test_run(experiment: Experiment, spec: TestSpec) -> TestedRun:
         seconds=seconds,
         val_accuracy=trained.val_accuracy if trained else None,
         train_seconds=trained.seconds if trained else 0.0,
+        trained_on=", then ".join(str(sitting) for sitting in trained.provenance) if trained else "",
     )
 
 

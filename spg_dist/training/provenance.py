@@ -46,6 +46,8 @@ class Provenance:
 
     def __str__(self) -> str:
         """E.g. "AMD EPYC 7763, AVX2, 1 thread"."""
+        if not self.processor:
+            return "a processor that was not recorded"
         return f"{self.processor}, {self.threads} thread" + ("" if self.threads == 1 else "s")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import traceback
 from collections.abc import Callable
@@ -24,3 +25,20 @@ def in_child(action: Callable[[], None]) -> None:
         text = report.read()
     os.waitpid(process, 0)
     assert not text, f"in the child process:\n{text}"
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+def give_up_roots_rights() -> None:
+    """From here on this process may do what an owner of files may, and no more.
+
+    Its user stays the same: another one could not reach a checkout below a private folder, such as root's own home.
+    """
+    if os.geteuid() != 0:
+        return
+    version_3, nothing = 0x20080522, (ctypes.c_uint32 * 6)()
+    header = _CapabilityHeader(version_3, 0)
+    if ctypes.CDLL(None, use_errno=True).capset(ctypes.byref(header), nothing) != 0:
+        raise OSError(ctypes.get_errno(), "capset")

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
-import shutil
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cache_material import WIDTH, digests_of, key_of, rows_of
-from child_process import in_child
+from child_process import give_up_roots_rights, in_child
 from numpy.testing import assert_array_equal  # here: a child without rights cannot import
 
 from cache import CacheError, DigestIndex, FeatureCache, StoreName
@@ -24,19 +20,7 @@ from cache.lmdb_environment import LmdbFile
 from cache.verification import verify
 
 FORK = multiprocessing.get_context("fork")
-NOBODY = 65534
 DIGESTS = digests_of(40)
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that other users can enter; pytest's own is private."""
-    folder = Path(tempfile.mkdtemp(prefix="cache-test-"))
-    folder.chmod(0o755)
-    yield folder
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755)
-    shutil.rmtree(folder)
 
 
 def make_read_only(folder: Path) -> None:
@@ -49,28 +33,28 @@ def read_all(root: Path, store: StoreName, digests: list[str] = DIGESTS) -> None
     assert_array_equal(reader.take(reader.rows(digests)), rows_of(digests).astype(np.float16))
 
 
-def test_a_read_only_folder_reads_and_refuses_writes_by_name(open_folder: Path, store: StoreName) -> None:
-    cache = FeatureCache.open(open_folder, key_of(), store=store)
+def test_a_read_only_folder_reads_and_refuses_writes_by_name(tmp_path: Path, store: StoreName) -> None:
+    root = tmp_path / "caches"
+    cache = FeatureCache.open(root, key_of(), store=store)
     cache.write_shard(DIGESTS, rows_of(DIGESTS))
     cache.reader().close()
-    image = open_folder / "image.jpg"
+    image = root / "image.jpg"
     image.write_bytes(b"image")
-    (open_folder / key_of().digest / "last-used.txt").unlink()
-    make_read_only(open_folder)
+    (root / key_of().digest / "last-used.txt").unlink()
+    make_read_only(root)
 
-    def as_nobody() -> None:
-        if os.geteuid() == 0:
-            os.seteuid(NOBODY)
-        read_all(open_folder, store)
-        other = FeatureCache.open(open_folder, key_of(), store=store, provenance={"dataset": "another"})
+    def without_rights() -> None:
+        give_up_roots_rights()
+        read_all(root, store)
+        other = FeatureCache.open(root, key_of(), store=store, provenance={"dataset": "another"})
         assert other.missing(DIGESTS) == []
         more = digests_of(3, start=300)
         assert other.missing(more) == more
         with pytest.raises(CacheError, match=r"ermission|ead-only|denied"):
             other.write_shard(more, rows_of(more))
-        assert DigestIndex(open_folder).digest_files([image]).failed == {}
+        assert DigestIndex(root).digest_files([image]).failed == {}
 
-    in_child(as_nobody)
+    in_child(without_rights)
 
 
 def test_a_root_that_cannot_be_made_is_an_error_with_its_path(tmp_path: Path, store: StoreName) -> None:

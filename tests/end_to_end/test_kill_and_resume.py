@@ -35,8 +35,8 @@ PATIENCE_SECONDS = 150
 class Job:
     """A submitted job, watched from outside and killed as a power cut would: SIGKILL, no farewell."""
 
-    def __init__(self, head: LocalHead, name: str, log: Path) -> None:
-        self.log = log
+    def __init__(self, head: LocalHead, home: Path, name: str, log: Path) -> None:
+        self.home, self.log = home, log
         entrypoint = ["python", "jobs/full_pipeline.py", *SETTINGS, "name=killed", "cache.root=killed-cache"]
         self.process = head.submit(REPOSITORY, entrypoint, name, stdout=log.open("wb"))
 
@@ -48,16 +48,22 @@ class Job:
             time.sleep(0.01)
 
     def kill_driver(self) -> None:
-        for process in psutil.process_iter(["cmdline"]):
+        for process in processes_of(self.home):
             command = process.info["cmdline"] or []
             if "jobs/full_pipeline.py" in command and "name=killed" in command and "submit" not in command:
                 process.kill()
         assert self.process.wait(PATIENCE_SECONDS) != 0
 
 
-def training_workers() -> list[psutil.Process]:
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Of this test's head and jobs alone: other tests may run at the same time."""
+    found = psutil.process_iter(["cmdline", "environ"])
+    return [process for process in found if (process.info["environ"] or {}).get("SPG_HOME") == str(home)]
+
+
+def training_workers(home: Path) -> list[psutil.Process]:
     """Processes of Ray Train's workers."""
-    return [p for p in psutil.process_iter(["cmdline"]) if "RayTrainWorker" in " ".join(p.info["cmdline"] or [])]
+    return [p for p in processes_of(home) if "RayTrainWorker" in " ".join(p.info["cmdline"] or [])]
 
 
 def comparable(rows: list[ResultRow]) -> list[tuple[object, ...]]:
@@ -74,14 +80,14 @@ def test_a_job_killed_in_every_phase_ends_with_the_results_of_an_undisturbed_run
     def count(pattern: str, folder: Path = run) -> int:
         return len(list(folder.glob(pattern)))
 
-    job = Job(head, "killed-in-encode", tmp_path / "encode.log")
+    job = Job(head, home, "killed-in-encode", tmp_path / "encode.log")
     job.wait_for(lambda: count("**/*.arrow", cache) - count("digests/*.arrow", cache) >= 2)
     job.kill_driver()
     shards = count("**/*.arrow", cache)
     assert "256 features encoded" not in job.log.read_text()
     assert not run.joinpath("prompt_labels").exists()
 
-    job = Job(head, "killed-in-stage-1", tmp_path / "stage1.log")
+    job = Job(head, home, "killed-in-stage-1", tmp_path / "stage1.log")
     job.wait_for(lambda: count("checkpoints/prompt-label-*.safetensors") > 0)
     job.kill_driver()
     encoded = [line for line in job.log.read_text().splitlines() if "features encoded" in line]
@@ -90,14 +96,14 @@ def test_a_job_killed_in_every_phase_ends_with_the_results_of_an_undisturbed_run
     )
     assert count("prompt_labels/*.safetensors") < 4
 
-    job = Job(head, "killed-in-stage-2", tmp_path / "stage2.log")
+    job = Job(head, home, "killed-in-stage-2", tmp_path / "stage2.log")
     job.wait_for(lambda: count("checkpoints/spg-*.safetensors") > 0)
     job.kill_driver()
     assert count("generators/*.safetensors") < 2
 
-    job = Job(head, "to-the-end", tmp_path / "end.log")
-    job.wait_for(lambda: count("checkpoints/spg-*.safetensors") > 0 and training_workers() != [])
-    training_workers()[0].kill()  # one worker dies: Ray Train starts the group again, the job goes on by itself
+    job = Job(head, home, "to-the-end", tmp_path / "end.log")
+    job.wait_for(lambda: count("checkpoints/spg-*.safetensors") > 0 and training_workers(home) != [])
+    training_workers(home)[0].kill()  # one worker dies: Ray Train starts the group again, the job goes on by itself
     assert job.process.wait(PATIENCE_SECONDS) == 0, job.log.read_text()
     assert "0 features encoded" in job.log.read_text()
     summary = (run / "summary.md").read_text()

@@ -35,6 +35,7 @@ def accuracies(gain: float) -> list[testing.TestedRun]:
             seconds=1.0,
             val_accuracy=70.0,
             train_seconds=1.0,
+            trained_on="",
         )
         for place, target in enumerate(DOMAINS)
         for seed in (1, 2)

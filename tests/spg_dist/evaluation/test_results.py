@@ -140,7 +140,7 @@ def test_a_truncated_line_and_a_foreign_header_are_errors(tmp_path: Path) -> Non
     write_results(path, RECORDED[:2])
     text = path.read_text()
     path.write_text(text[: text.rindex("100")])
-    with pytest.raises(ResultsError, match="line 3: expected 13 fields"):
+    with pytest.raises(ResultsError, match="line 3: expected 14 fields"):
         read_results(path)
     path.write_text("method,accuracy\nspg,90\n")
     with pytest.raises(ResultsError, match="the header is"):

@@ -12,6 +12,7 @@ from spg_dist import __version__
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
+from spg_dist.processor import processor
 from spg_dist.training import read_trained
 
 VERSION = Path(__file__).resolve().parents[2] / "fixtures" / "version-0.1.0"
@@ -67,4 +68,6 @@ def test_a_killed_run_is_resumed_and_says_what_may_differ(then: Path, name: str,
         run_of = read_trained(folder.artifact(RunSpec(method, domain, 1)))
         assert [sitting.version for sitting in run_of.provenance] == ["0.1.0", __version__]
         assert len(run_of.history) == 3
-    assert read_results(folder.results)
+    places = {row.trained_on for row in read_results(folder.results) if row.method == "spg"}
+    before = "a processor that was not recorded, then " if method == "spg" else ""
+    assert places == {f"{before}{processor()}, 1 thread"}
