@@ -103,6 +103,7 @@ def _blocks(images: ImageBatch) -> Iterator[tuple[ImageBatch, int]]:
 
 
 def _said(logits_KBC: Tensor) -> list[Predicted]:
+    logits_KBC = logits_KBC.cpu()
     probability_KBC = logits_KBC.softmax(dim=-1)
     class_B = probability_KBC.mean(dim=0).argmax(dim=-1)
     draws_KB = torch.take_along_dim(probability_KBC, class_B[None, :, None], dim=-1)[..., 0]

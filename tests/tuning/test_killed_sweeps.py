@@ -18,7 +18,7 @@ from tuning_material import arguments, space_file, told
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 200
 SPACE = "stage2.dropout: {low: 0.0, high: 0.6}\nstage2.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}\n"
-SETTINGS = ("seeds=[1]", "targets=[sketch,art]", "stage2.epochs=60", "tune.concurrent=1", "tune.trials=4")
+SETTINGS = ("seeds=[1]", "targets=[sketch,art]", "stage2.epochs=30", "tune.concurrent=1", "tune.trials=3")
 
 
 class Job:
@@ -71,7 +71,7 @@ def test_a_sweep_whose_driver_and_worker_are_killed_ends_as_an_undisturbed_one(
     job.wait_for(lambda: list(sweep.glob("trials/2/checkpoints/spg-*")) and job.workers())
     job.workers()[0].kill()  # Ray Tune runs the trial again, which goes on from its checkpoints
     assert job.process.wait(PATIENCE_SECONDS) == 0, job.log.read_text()
-    assert "1 of 4 trials finished before" in job.log.read_text()
+    assert "1 of 3 trials finished before" in job.log.read_text()
     killed = trials_of(sweep)
     assert killed[0].datetime_complete == left[0].datetime_complete, "a finished trial was repeated"
     assert killed[1].datetime_start == left[1].datetime_start
