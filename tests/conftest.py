@@ -16,9 +16,12 @@ import pytest
 from blake3 import blake3
 from moto import server as moto_server
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
 
 
+WHOLE_JOBS = [
+    TESTS / folder for folder in ("end_to_end", "faults", "jobs", "tuning", "benchmarks", "spg_dist/pipeline")
+]
 MEMORY_OF_A_WORKER = 4 * 2**30  # a Ray head with its workers
 
 
@@ -32,6 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no worker is left with a long one in the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        if any(folder in item.path.parents for folder in WHOLE_JOBS):
+            item.add_marker("jobs")
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +71,7 @@ def s3_root(s3_server: str, request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder `../shared` beside the checkout: real PACS images, published prompt labels, golden records."""
-    folder = REPOSITORY.parent / "shared"
+    folder = TESTS.parent.parent / "shared"
     if not (folder / "pacs-mini").is_dir():
         pytest.skip(f"needs the shared data (pacs-mini, goldens) in {folder}, which is not there")
     return folder
