@@ -6,7 +6,7 @@ PACKAGES := spg_dist cache tuning jobs
 # Several tests at a time, each file in one process: tests of one file share what they start.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo tune-demo test test-fast lint types pytest bench pretrain clean
+.PHONY: demo tune-demo test test-fast test-faults lint types pytest bench pretrain clean
 
 demo: .venv/.installed
 	$(BIN)/python jobs/demo.py $(ARGS)
@@ -24,11 +24,15 @@ types: .venv/.installed-dev
 	$(BIN)/mypy
 
 pytest: .venv/.installed-dev
-	$(PYTEST) $(ARGS)
+	$(PYTEST) -m "not faults" $(ARGS)
+
+# Kills and other processors that take minutes.
+test-faults: .venv/.installed-dev
+	$(PYTEST) -m faults $(ARGS)
 
 # For people at work on the code: no Ray, no jobs in processes of their own, no kills.
 test-fast: .venv/.installed-dev
-	$(PYTEST) -m "not slow and not jobs" $(ARGS)
+	$(PYTEST) -m "not slow and not jobs and not faults" $(ARGS)
 
 # Every claim of speed, measured here and now, in one table (some need 3 GB of disk); ARGS="encode stage2" measures some.
 bench: .venv/.installed

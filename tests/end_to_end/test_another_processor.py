@@ -77,7 +77,7 @@ def differing(one: dict[str, TrainedRun], other: dict[str, TrainedRun]) -> list[
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_killed_job_that_ends_on_two_workers_has_the_bits_of_an_undisturbed_one_in_a_single_process(
     tmp_path: Path,
 ) -> None:

@@ -30,6 +30,7 @@ AS_THEN = [
 ]
 
 
+@pytest.mark.faults
 def test_a_finished_sweep_trains_nothing_and_is_reported_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
