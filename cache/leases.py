@@ -93,7 +93,7 @@ class LeaseBook:
         name = secrets.token_hex(8)
         body = {"owner": _me(), "ttl_seconds": ttl_seconds, "digests": digests}
         temporary, path = self._folder / f".tmp-{os.getpid()}-{name}", self._folder / f"{name}.json"
-        temporary.write_text(json.dumps(body))
+        temporary.write_text(json.dumps(body), encoding="utf-8")
         temporary.replace(path)
         return _Heartbeat(path, ttl_seconds / 4)
 
@@ -105,7 +105,7 @@ class LeaseBook:
         held: set[str] = set()
         for path in self._files():
             try:
-                body, beaten = json.loads(path.read_text()), path.stat().st_mtime
+                body, beaten = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
             except FileNotFoundError:
                 continue  # given back meanwhile
             except ValueError:
@@ -137,7 +137,7 @@ def _me() -> dict[str, Any]:
 def _machine() -> str:
     """Where a process number means something: this boot of this kernel and, in a container, its process table."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return f"{socket.gethostname()}/no-proc"
@@ -146,7 +146,7 @@ def _machine() -> str:
 def _started(process: int) -> str | None:
     """When a process began, in the kernel's ticks, so that a reused number is not mistaken for it; None where dead."""
     try:
-        status = Path(f"/proc/{process}/stat").read_text()
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
         state, *fields = status.rpartition(")")[2].split()
         return None if state in "ZX" else fields[18]
     except OSError:

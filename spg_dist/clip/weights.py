@@ -67,7 +67,7 @@ def _embedded(model: str) -> Weights:
             f"clip.pretrained is embedded, but clip.model is {model}: the embedded weights belong to "
             f"{config_path.stem}. Give a tag, e.g. clip.pretrained=openai, or the path of a weights file"
         )
-    stored = json.loads(config_path.read_text())
+    stored = json.loads(config_path.read_text(encoding="utf-8"))
     return Weights(
         str(weights_path), bool(stored.get("quick_gelu", False)), "embedded weights", _sidecar(weights_path)[1]
     )

@@ -51,7 +51,7 @@ def local_head() -> Iterator[LocalHead]:
     folder = Path(tempfile.mkdtemp(prefix="spg-ray-"))  # short: a socket's path has at most 107 characters
     token = folder / "token"
     token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
+    token.write_text(secrets.token_hex(32), encoding="ascii")
     environment = {
         **{
             name: value
@@ -123,7 +123,7 @@ def _wait_until_up(head: subprocess.Popen[bytes], dashboard: str, environment: d
         if listed.returncode == 0:
             return
         time.sleep(0.5)
-    end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
     raise ConnectionError(
         f"the local Ray head did not answer at {dashboard} within {START_SECONDS} s. The end of its log:\n{end}"
     )

@@ -97,7 +97,7 @@ def _check_configuration(folder: RunFolder, config: Config) -> None:
     began = folder.results.exists() or any(folder.root.rglob("*.safetensors"))
     if not folder.config.exists() or not began:
         return  # nothing was trained yet: a mended command may keep its name
-    stored = load_config(folder.config.read_text(), str(folder.config))
+    stored = load_config(folder.config.read_text(encoding="utf-8"), str(folder.config))
     free = FREE_FIELDS + (SEARCHED if config.tune.trials else ())
     differing = sorted(_differences(asdict(stored), asdict(config), "", free))
     if differing:
