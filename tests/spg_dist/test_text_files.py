@@ -19,9 +19,7 @@ def without_encoding(source: str) -> Iterator[int]:
         if isinstance(node, ast.Call) and not any(keyword.arg == "encoding" for keyword in node.keywords):
             of_a_path = isinstance(node.func, ast.Attribute)
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            read = (
-                name == "read_text" and of_a_path and not node.args
-            )  # importlib.metadata's takes a name, and is UTF-8
+            read = name == "read_text" and of_a_path and not node.args  # importlib.metadata: a name, UTF-8
             written = name == "write_text" and of_a_path
             if read or written or (name in OPENERS and opens_text(node, name)):
                 yield node.lineno
