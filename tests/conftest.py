@@ -20,7 +20,8 @@ TESTS = Path(__file__).resolve().parent
 
 
 WHOLE_JOBS = [
-    TESTS / folder for folder in ("end_to_end", "faults", "jobs", "tuning", "benchmarks", "spg_dist/pipeline")
+    TESTS / folder
+    for folder in ("end_to_end", "faults", "jobs", "tuning", "benchmarks", "spg_dist/pipeline", "spg_dist/embedded")
 ]
 MEMORY_OF_A_WORKER = 4 * 2**30  # a Ray head with its workers
 
