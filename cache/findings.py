@@ -68,7 +68,7 @@ class VerifyReport:
 
 @dataclass
 class RootReport:
-    """What `verify` found beside the caches of a root.
+    """What `verify` found next to the caches of a root.
 
     Args:
         folder: path or URI of the root.

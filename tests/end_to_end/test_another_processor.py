@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 400
 
 @contextmanager
 def job(home: Path, *settings: str, processor: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A job in a process of its own, which is gone in the end."""
+    """A job in a separate process, which is gone in the end."""
     environment = {**os.environ, "SPG_HOME": str(home), **processor}
     command = [sys.executable, "jobs/full_pipeline.py", *SETTINGS, *settings]
     with subprocess.Popen(
