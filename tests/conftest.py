@@ -26,6 +26,7 @@ WHOLE_JOBS = [
 MEMORY_OF_A_WORKER = 4 * 2**30  # a Ray head with its workers
 
 
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed, tests run one at a time
 def pytest_xdist_auto_num_workers() -> int:
     """Tests at a time: one a core that this process may use, as far as memory goes."""
     cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1

@@ -1,20 +1,22 @@
-"""The executor that spreads work over a Ray cluster: tasks for encoding and testing, Ray Train for training."""
+"""The executor that spreads work over a Ray cluster: tasks for encoding, Ray Train's workers for training and tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spg_dist.config import Config
 from spg_dist.distributed.machines import accelerators_of_nodes, processors_of_nodes
 from spg_dist.distributed.session import accelerators_of_cluster, cpus_of_cluster, ray
-from spg_dist.distributed.train import train_on_workers
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.pipeline.testing import TestedRun, test_run
 from spg_dist.progress import Display, Machine
+
+if TYPE_CHECKING:
+    from spg_dist.distributed.workers import Workers
 
 TASK_RETRIES = 3
 WAITING_PER_SLOT = 3  # tasks submitted per slot: enough to keep workers busy, few enough that a stop is quick
@@ -32,6 +34,14 @@ class RayExecutor:
         self.gpus = gpus or min(1.0, accelerators_of_cluster())
         self.slots = int(accelerators_of_cluster() / self.gpus) if self.gpus else max(1, cpus_of_cluster() // cpus)
         self.workers, self.max_failures = workers, max_failures
+        self._staff: Workers | None = None
+
+    def __enter__(self) -> RayExecutor:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, Exception):  # a stop does not wait: the end of the session ends them
+            self._dismiss()
 
     def machine(self, config: Config) -> Machine:
         accelerators = accelerators_of_nodes() if self.gpus else ()
@@ -44,10 +54,24 @@ class RayExecutor:
         return self._as_they_come(remote, [(task,) for task in tasks])
 
     def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
-        workers = min(self.workers or self.slots, len(specs))
-        train_on_workers(builder, specs, display, workers, self.cpus, self.gpus, self.max_failures)
+        needed = min(self.workers or self.slots, len(specs))
+        if self._staff is None or self._staff.number < needed:
+            from spg_dist.distributed.workers import Workers  # Ray Train takes seconds to import: only where it is used
+
+            self._dismiss()
+            storage = builder.folder.root / "ray-train"
+            self._staff = Workers(needed, self.cpus, self.gpus, self.max_failures, storage)
+        self._staff.train(builder, specs, display)
+
+    def _dismiss(self) -> None:
+        """End the workers that train, whose places others need."""
+        if self._staff:
+            self._staff.dismiss()
+        self._staff = None
 
     def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
+        if self._staff:  # they have all at hand; to start them for a test alone would take longer than tasks do
+            return self._staff.test(builder, specs, display)
         stored = ray.put(builder)
         remote = ray.remote(_test_in_worker).options(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=TASK_RETRIES)
         display.testing(len(specs))
@@ -59,6 +83,7 @@ class RayExecutor:
 
     def _as_they_come(self, remote: Any, calls: list[tuple[Any, ...]]) -> Iterator[Any]:
         """Results in the order of completion; a bounded number of calls is under way at a time."""
+        self._dismiss()
         waiting = iter(calls)
         running: list[ray.ObjectRef[Any]] = []
         try:

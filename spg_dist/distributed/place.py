@@ -19,10 +19,13 @@ def executor_for(config: Config) -> Iterator[Executor]:
     from spg_dist.distributed.executor import RayExecutor  # Ray takes seconds to import: only where it is used
     from spg_dist.distributed.session import ray_session
 
-    with ray_session():
-        yield RayExecutor(
+    with (
+        ray_session(),
+        RayExecutor(
             cpus=execution.cpus_per_worker,
             gpus=execution.gpus_per_worker,
             workers=execution.workers,
             max_failures=execution.max_failures,
-        )
+        ) as executor,
+    ):
+        yield executor

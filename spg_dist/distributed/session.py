@@ -62,8 +62,8 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def interruptible(blocking: Callable[[], Result]) -> Result:
-    """The result of a call that blocks, made in a thread, so that Ctrl-C reaches this one at once.
+def in_background(blocking: Callable[[], Result]) -> Future[Result]:
+    """The result of a call that blocks, made in a thread, so that Ctrl-C reaches the main one at once.
 
     In the main thread `fit()` of Ray Train takes Ctrl-C for itself: it asks its controller to abort, which took 25 s,
     and exits with status 0 or 1. After an interruption the call is left to itself: the end of the session ends it.
@@ -76,8 +76,8 @@ def interruptible(blocking: Callable[[], Result]) -> Result:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=call, name="interruptible", daemon=True).start()
-    return done.result()
+    threading.Thread(target=call, name="in background", daemon=True).start()
+    return done
 
 
 def accelerators_of_cluster() -> float:

@@ -57,7 +57,7 @@ def kill_when(pattern: str, home: Path, *settings: str) -> None:
         while not list((home / "runs" / "run").glob(pattern)):
             assert running.poll() is None, running.communicate()[0]
             assert time.monotonic() < deadline
-            time.sleep(0.01)
+            time.sleep(0.05)
         running.kill()
 
 

@@ -45,7 +45,7 @@ class Job:
         while not happened():
             assert self.process.poll() is None, f"the job ended too early:\n{self.log.read_text()}"
             assert time.monotonic() < deadline, f"it did not happen in time:\n{self.log.read_text()}"
-            time.sleep(0.01)
+            time.sleep(0.05)
 
     def kill_driver(self) -> None:
         for process in processes_of(self.home):

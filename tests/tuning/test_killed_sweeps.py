@@ -13,7 +13,11 @@ import optuna
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
-from tuning_material import arguments, space_file, told
+from tuning_material import a_space, arguments, configured, experiment, space_file, study_of, told
+from tuning_material import sweep as sweep_here
+
+from tuning.folder import SweepFolder
+from tuning.trial import trial_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 200
@@ -35,7 +39,7 @@ class Job:
         while not happened():
             assert self.process.poll() is None, f"the job ended too early:\n{self.log.read_text()}"
             assert time.monotonic() < self.deadline, f"it did not happen in time:\n{self.log.read_text()}"
-            time.sleep(0.01)
+            time.sleep(0.05)
 
     def workers(self) -> list[psutil.Process]:
         """The processes that trials run in."""
@@ -60,10 +64,10 @@ def test_a_sweep_whose_driver_and_worker_are_killed_ends_as_an_undisturbed_one(
 
     job = Job([*given, "name=killed"], tmp_path / "first.log")
     job.wait_for(lambda: list(sweep.glob("trials/1/checkpoints/spg-*")))
-    family = psutil.Process(job.process.pid).children(recursive=True)
+    workers = job.workers()
     job.process.kill()
     job.process.wait()
-    psutil.wait_procs(family, timeout=20)
+    psutil.wait_procs(workers, timeout=20)
     left = trials_of(sweep)
     assert [trial.state for trial in left] == [TrialState.COMPLETE, TrialState.RUNNING]
 
@@ -76,9 +80,10 @@ def test_a_sweep_whose_driver_and_worker_are_killed_ends_as_an_undisturbed_one(
     assert killed[0].datetime_complete == left[0].datetime_complete, "a finished trial was repeated"
     assert killed[1].datetime_start == left[1].datetime_start
 
-    undisturbed = Job([*given, "name=undisturbed"], tmp_path / "undisturbed.log")
-    assert undisturbed.process.wait(PATIENCE_SECONDS) == 0, undisturbed.log.read_text()
-    assert without_steps(killed) == without_steps(trials_of(home / "sweeps" / "undisturbed"))
+    config = trial_config(configured(images, home, *SETTINGS))
+    undisturbed = study_of(tmp_path / "undisturbed.db", a_space(tmp_path, config, SPACE), config)
+    sweep_here(undisturbed, experiment(config), SweepFolder(tmp_path / "undisturbed"))
+    assert without_steps(killed) == without_steps(undisturbed.trials())
 
 
 def without_steps(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from drawn_material import DOMAINS
-from tuning_material import a_space, configured, study_of, told
+from tuning_material import a_space, configured, study_of, sweep, told
 
 from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
@@ -17,7 +17,6 @@ from spg_dist.features import FeatureTable, StoredView
 from spg_dist.training import TrainingDiverged, read_trained
 from tuning.folder import SweepFolder
 from tuning.spaces import Space, with_values
-from tuning.study import SweepStudy
 from tuning.trial import EpochMeans, TrialOutcome, run_trial, trial_config
 
 
@@ -37,20 +36,6 @@ def poison(experiment: Experiment, domain: str) -> Experiment:
     features[clean.plain.row_N[clean.domain_N == index]] = float("nan")
     experiment.table = FeatureTable(clean.manifest, StoredView(features, clean.plain.row_N), [], clean.device)
     return experiment
-
-
-def sweep(study: SweepStudy, experiment: Experiment, folder: SweepFolder) -> None:
-    """A few trials, one after the other, in this process."""
-    for _ in range(study.total):
-        asked = study.ask()
-        config = with_values(experiment.config, asked.values)
-        outcome = run_trial(
-            experiment,
-            config,
-            folder.trial(asked.number, config),
-            lambda epochs, value, number=asked.number: study.report(number, epochs, value),  # type: ignore[misc]
-        )
-        study.complete(asked.number, replace(outcome, cost_seconds=0.0))
 
 
 @pytest.mark.parametrize("target", DOMAINS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from spg_dist.experiment.folder import RunFolder
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.progress import Display
+from tuning.folder import SweepFolder
 from tuning.space_files import load_space
-from tuning.spaces import Space
+from tuning.spaces import Space, with_values
 from tuning.study import SweepStudy
+from tuning.trial import run_trial
 
 SETTINGS = (
     "data.dataset=folder",
@@ -84,6 +87,20 @@ def a_space(folder: Path, config: Config, text: str = SPACE) -> Space:
 
 def study_of(path: Path, space: Space, config: Config) -> SweepStudy:
     return SweepStudy(path, "sweep", space, config.tune, space.point_of(config))
+
+
+def sweep(study: SweepStudy, experiment: Experiment, folder: SweepFolder) -> None:
+    """A few trials, one after the other, in this process."""
+    for _ in range(study.total):
+        asked = study.ask()
+        config = with_values(experiment.config, asked.values)
+        outcome = run_trial(
+            experiment,
+            config,
+            folder.trial(asked.number, config),
+            lambda epochs, value, number=asked.number: study.report(number, epochs, value),  # type: ignore[misc]
+        )
+        study.complete(asked.number, replace(outcome, cost_seconds=0.0))
 
 
 def told(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:

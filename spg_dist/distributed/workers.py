@@ -1,0 +1,221 @@
+"""Workers of Ray Train: one `fit()` for all trainings and tests of a job, whose runs are spread over them.
+
+A `fit()` costs over ten seconds before it does anything, so its workers stay and take one order after another: train
+these runs, test those. Every run checkpoints itself into the run's folder: when a worker dies, Ray Train starts the
+group again, finished runs are found finished and the others resume from their last checkpoint, as they do when the
+whole job is killed and submitted again.
+"""
+
+from __future__ import annotations
+
+import pickle
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spg_dist.distributed.post import Post
+from spg_dist.distributed.session import in_background, ray
+from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.pipeline.curves import CurveWriter
+from spg_dist.pipeline.testing import TestedRun, test_run
+from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
+from spg_dist.progress import Display
+
+from ray.train import FailureConfig, RunConfig, ScalingConfig  # isort: skip - after session has set Ray's environment
+from ray.train.torch import TorchTrainer  # isort: skip
+
+NEWS_SECONDS = 0.5
+GOODBYE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """One epoch of one run, on its way from a worker to the driver."""
+
+    spec: RunSpec
+    epoch: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RunResumed:
+    """A run that resumes after so many epochs, and what has changed since."""
+
+    spec: RunSpec
+    epochs: int
+    changes: str
+
+
+@dataclass(frozen=True)
+class RunFailed:
+    """A run that cannot go on, whatever is restarted: its configuration, its data or the disk are at fault."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Runs that a worker is done with, however they ended."""
+
+    specs: list[RunSpec] | list[TestSpec]
+
+
+News = EpochDone | RunResumed | RunFailed | TestedRun
+Tell = Callable[[News], None]
+
+
+class Workers:
+    """Workers that train and test what they are told to, one order after another, until they are dismissed.
+
+    Arguments:
+        number: of workers.
+        cpus, gpus: of each.
+        max_failures: so often Ray Train starts them again.
+        storage: folder for Ray Train's own files.
+    """
+
+    def __init__(self, number: int, cpus: int, gpus: float, max_failures: int, storage: Path) -> None:
+        self.number = number
+        self._post: Any = ray.remote(Post).options(num_cpus=0).remote()
+        trainer = TorchTrainer(
+            _work,
+            train_loop_config={"post": self._post, "threads": cpus},
+            scaling_config=ScalingConfig(
+                num_workers=number,
+                use_gpu=gpus > 0,
+                resources_per_worker={"CPU": cpus, **({"GPU": gpus} if gpus > 0 else {})},
+            ),
+            run_config=RunConfig(
+                # a name of its own: Ray Train would take an old one for a run to resume, and ours resume by themselves
+                name=f"fit-{uuid.uuid4().hex[:12]}",
+                storage_path=str(storage),
+                failure_config=FailureConfig(max_failures=max_failures),
+            ),
+        )
+        self._fit = in_background(trainer.fit)
+
+    def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
+        """Train runs to their files.
+
+        Raises:
+            RunsFailed: some runs diverged or could not write their files; the others are finished.
+        """
+        display.training(len(specs), epochs_of(builder.config, specs))
+        failed: list[str] = []
+        with CurveWriter(builder.folder) as curves:
+            shown = _ShownEpochs(curves, display)
+            for news in self._news_of(_train_share, builder, specs):
+                if isinstance(news, EpochDone):
+                    shown.done(news)
+                elif isinstance(news, RunResumed):
+                    shown.resumed(news)
+                elif isinstance(news, RunFailed):
+                    failed.append(news.reason)
+        if failed:
+            raise RunsFailed("; ".join(failed))
+
+    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
+        """Test runs, in the order of `specs`. Raises RunsFailed."""
+        display.testing(len(specs))
+        failed: list[str] = []
+        tested: dict[TestSpec, TestedRun] = {}
+        for news in self._news_of(_test_share, builder, specs):
+            if isinstance(news, TestedRun) and news.spec not in tested:
+                tested[news.spec] = news
+                display.run_tested(news.spec.name, news.accuracy)
+            elif isinstance(news, RunFailed):
+                failed.append(news.reason)
+        if failed:
+            raise RunsFailed("; ".join(failed))
+        return [tested[spec] for spec in specs]
+
+    def dismiss(self) -> None:
+        """Let them end, so that what they hold is free."""
+        if not self._fit.done():
+            ray.get(self._post.close.remote())
+            wait([self._fit], GOODBYE_SECONDS)  # what they raise now matters to nobody: their work is done
+        ray.kill(self._post)
+
+    def _news_of(
+        self, share: Callable[..., None], builder: ExperimentBuilder, specs: list[RunSpec] | list[TestSpec]
+    ) -> Iterator[News]:
+        """Give an order, and yield what workers tell until all its runs have ended."""
+        # packed, so that the post need not import what it carries; the builder as a reference in a list, which Ray
+        # leaves alone, so that each node fetches it once
+        order = [ray.put(builder)], pickle.dumps((share, specs))
+        number = ray.get(self._post.give.remote(order))
+        left = set[RunSpec | TestSpec](specs)
+        while left:
+            over = self._fit.done()
+            for of_order, packed in ray.get(self._post.news.remote(NEWS_SECONDS)):
+                if of_order != number:  # of an order that is done, from workers that were started again
+                    continue
+                news = pickle.loads(packed)  # noqa: S301 - from this job's own workers
+                if isinstance(news, Ended):
+                    left.difference_update(news.specs)
+                else:
+                    yield news
+            if over and left:
+                self._fit.result()
+                raise RuntimeError(f"the workers ended, but {len(left)} runs had not")
+
+
+class _ShownEpochs:
+    """Shows each epoch once: a worker that was started again tells of those before, too."""
+
+    def __init__(self, curves: CurveWriter, display: Display) -> None:
+        self._curves, self._display = curves, display
+        self._seen: set[tuple[RunSpec, int]] = set()
+
+    def resumed(self, news: RunResumed) -> None:
+        uncounted = sum((news.spec, epoch) not in self._seen for epoch in range(news.epochs))
+        self._display.run_resumed(news.spec.name, news.epochs, uncounted, news.changes)
+
+    def done(self, news: EpochDone) -> None:
+        self._curves.write(news.spec, news.epoch, news.metrics)
+        if (news.spec, news.epoch) not in self._seen:
+            self._seen.add((news.spec, news.epoch))
+            self._display.epoch_done(news.spec.name, news.epoch, news.metrics)
+
+
+def _work(config: dict[str, Any]) -> None:
+    """What a worker does: its share of every order."""
+    context, post = ray.train.get_context(), config["post"]
+    torch.set_num_threads(config["threads"])
+    number = 0
+    while given := ray.get(post.order.remote(after=number)):
+        number, ((builder,), packed) = given
+        work, specs = pickle.loads(packed)  # noqa: S301 - from this job's own driver
+        share = specs[context.get_world_rank() :: context.get_world_size()]
+        work(ray.get(builder).build(), share, partial(_tell, post, number))
+        _tell(post, number, Ended(share))
+
+
+def _tell(post: Any, number: int, news: News | Ended) -> None:
+    ray.get(post.tell.remote(number, pickle.dumps(news)))
+
+
+def _train_share(experiment: Experiment, specs: list[RunSpec], tell: Tell) -> None:
+    train_runs(
+        experiment,
+        specs,
+        report=lambda spec, epoch, metrics: tell(EpochDone(spec, epoch, metrics)),
+        # the user's to mend: no restart would help, and other runs can go on
+        failed=lambda spec, error: tell(RunFailed(str(error))),
+        resumed=lambda spec, epochs, changes: tell(RunResumed(spec, epochs, changes)),
+    )
+
+
+def _test_share(experiment: Experiment, specs: list[TestSpec], tell: Tell) -> None:
+    for spec in specs:
+        try:
+            tell(test_run(experiment, spec))
+        except (ValueError, OSError) as error:
+            tell(RunFailed(str(error)))
