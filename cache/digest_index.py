@@ -1,4 +1,4 @@
-"""DigestIndex: blake3 digests of files, remembered by (path, size, mtime, inode) so that a warm start reads no bytes.
+"""DigestIndex: blake3 digests of files, remembered by path, size, inode and times, so that a warm start reads no bytes.
 
 Kept as immutable Arrow segments, each named by the checksum of its bytes: concurrent processes need no lock, and a
 damaged segment is noticed and merely costs hashing its files again.
@@ -32,12 +32,20 @@ HASHING_THREADS = 8
 CHUNK_BYTES = 1 << 20
 
 _SCHEMA = pa.schema(
-    {"path": pa.binary(), "size": pa.int64(), "mtime_ns": pa.int64(), "inode": pa.uint64(), "digest": pa.binary(32)}
+    {
+        "path": pa.binary(),
+        "size": pa.int64(),
+        "mtime_ns": pa.int64(),
+        "ctime_ns": pa.int64(),
+        "inode": pa.uint64(),
+        "digest": pa.binary(32),
+    }
 )
 _log = logging.getLogger(__name__)
 
-Stamp = tuple[int, int, int]
-"""Size in bytes, mtime in nanoseconds, inode."""
+Stamp = tuple[int, int, int, int]
+"""Size in bytes, mtime and ctime in nanoseconds, inode. Whoever overwrites a file can set its mtime to what it was, as
+an archive that is unpacked does; nobody can set its ctime."""
 
 
 @dataclass
@@ -139,9 +147,9 @@ class DigestIndex:
                 segments += self._read_segment(name)
         for _, name, batch in sorted(segments, key=lambda segment: segment[:2]):  # later ones know better
             self._segments.add(name)
-            columns = [batch.column(position).to_pylist() for position in range(5)]
-            for path, size, mtime_ns, inode, digest in zip(*columns, strict=True):
-                self._known[path] = ((size, mtime_ns, inode), digest)
+            columns = [batch.column(name).to_pylist() for name in _SCHEMA.names]
+            for path, size, mtime_ns, ctime_ns, inode, digest in zip(*columns, strict=True):
+                self._known[path] = ((size, mtime_ns, ctime_ns, inode), digest)
 
     def _segment_names(self) -> list[str]:
         return [name for name in self._folder.names() if name.endswith(SEGMENT_SUFFIX)]
@@ -156,6 +164,9 @@ class DigestIndex:
             self._folder.remove(name)
             return []
         reader = pa.ipc.open_file(pa.py_buffer(data))
+        if reader.schema.names != _SCHEMA.names:  # of version 0.1.0, which did not look at the ctime
+            self._folder.remove(name)
+            return []
         return [(int(reader.schema.metadata[b"created_ns"]), name, reader.get_batch(0))]
 
     def _save(self, fresh: dict[bytes, tuple[Stamp, bytes]]) -> None:
@@ -201,7 +212,7 @@ def _name(path: str | os.PathLike[str]) -> bytes:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _reason(error: OSError) -> str:
@@ -223,5 +234,5 @@ def _hash_file(path: str | os.PathLike[str]) -> tuple[Stamp | None, bytes | None
         return None, None, _reason(error)
     if _stamp(before) != _stamp(after):
         return None, None, "changed while it was read; run again when nobody writes it"
-    settled = time.time_ns() - after.st_mtime_ns >= RACY_NS
+    settled = abs(time.time_ns() - after.st_ctime_ns) >= RACY_NS  # a clock ahead of ours is no reason to read for ever
     return (_stamp(after) if settled else None), hasher.digest(), ""

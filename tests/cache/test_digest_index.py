@@ -8,27 +8,29 @@ import shutil
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from blake3 import blake3
+from xxhash import xxh3_128_hexdigest
 
 from cache import DigestIndex
 from cache import digest_index as implementation
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
-    """50 files that were written an hour ago, in an order that is not sorted, some with the same content."""
+def files(tmp_path: Path, settled: None) -> list[Path]:
+    """50 files, in an order that is not sorted, some with the same content."""
     folder = tmp_path / "images"
     folder.mkdir()
     paths = [folder / f"{(number * 7) % 50}.jpg" for number in range(50)]
     for number, path in enumerate(paths):
         path.write_bytes(f"content {number % 40}".encode() * number)
-        age(path)
     return paths
 
 
-def age(path: Path, seconds: float = 3600) -> None:
-    os.utime(path, (time.time() - seconds,) * 2)
+def date(path: Path, seconds: float) -> None:
+    """Set a file's mtime to so many seconds from now."""
+    os.utime(path, (time.time() + seconds,) * 2)
 
 
 def true_digests(paths: list[Path]) -> list[str]:
@@ -47,34 +49,55 @@ def test_changed_content_is_read_again_and_a_touched_file_keeps_its_digest(tmp_p
     index = DigestIndex(tmp_path / "root")
     before = index.digest_files(files)
     files[3].write_bytes(b"something else")
-    age(files[3], 1800)
-    age(files[4], 1800)
+    date(files[4], -1800)
     after = index.digest_files(files)
     assert after.files_read == 2
     assert after.digests == true_digests(files)
     assert [d for n, d in enumerate(after.digests) if n != 3] == [d for n, d in enumerate(before.digests) if n != 3]
 
 
-def test_a_file_replaced_with_the_same_size_and_time_is_noticed_by_its_inode(tmp_path: Path, files: list[Path]) -> None:
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_file_overwritten_with_the_same_size_and_mtime_is_noticed(
+    tmp_path: Path, files: list[Path], in_place: bool
+) -> None:
     index = DigestIndex(tmp_path / "root")
     index.digest_files(files)
     status = files[5].stat()
-    other = tmp_path / "other"
-    other.write_bytes(b"x" * status.st_size)
-    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
-    other.replace(files[5])
+    new = files[5] if in_place else tmp_path / "new"
+    new.write_bytes(b"x" * status.st_size)
+    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if not in_place:
+        new.replace(files[5])
     assert index.digest_files(files).digests == true_digests(files)
 
 
-def test_a_file_changed_just_now_is_not_remembered(tmp_path: Path) -> None:
+def test_a_file_written_just_now_is_not_remembered_whatever_its_mtime_says(tmp_path: Path) -> None:
     path = tmp_path / "fresh.jpg"
     path.write_bytes(b"one")
-    status = path.stat()
+    date(path, -3600)
     index = DigestIndex(tmp_path / "root")
-    index.digest_files([path])
-    path.write_bytes(b"two")  # the same size and inode, and within the clock's grain perhaps the same time
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert index.digest_files([path]).digests == [blake3(b"two").hexdigest()]
+    assert [index.digest_files([path]).files_read for _ in range(2)] == [1, 1]
+
+
+def test_a_file_dated_in_the_future_is_remembered(tmp_path: Path, files: list[Path]) -> None:
+    date(files[7], 86400)
+    index = DigestIndex(tmp_path / "root")
+    assert [index.digest_files(files).files_read for _ in range(2)] == [50, 0]
+
+
+def test_an_index_without_ctimes_is_made_anew(tmp_path: Path, files: list[Path]) -> None:
+    """As version 0.1.0 wrote it."""
+    DigestIndex(tmp_path / "root").digest_files(files)
+    folder = tmp_path / "root" / "digests"
+    (segment,) = folder.iterdir()
+    table = pa.ipc.open_file(segment).read_all()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, old := table.drop_columns("ctime_ns").schema) as writer:
+        writer.write_table(table.select(old.names))
+    segment.unlink()
+    data = sink.getvalue()
+    (folder / f"{xxh3_128_hexdigest(memoryview(data))}.arrow").write_bytes(data)
+    assert [DigestIndex(tmp_path / "root").digest_files(files).files_read for _ in range(2)] == [50, 0]
 
 
 def test_a_moved_folder_has_the_same_digests(tmp_path: Path, files: list[Path]) -> None:

@@ -21,6 +21,7 @@ from cache.shard_format import ShardEntry
 from cache.verification import verify, verify_root
 
 DIGESTS = digests_of(40)
+pytestmark = pytest.mark.usefixtures("settled")
 WITHOUT_CONTENT = (".lock", ".compaction.lock", "lock.mdb")  # locks: empty, or LMDB's own
 
 
@@ -32,7 +33,6 @@ def filled(root: Path, store: StoreName = "arrow") -> Path:
     cache.compact()
     image = root.parent / "image"
     image.write_bytes(b"image")
-    os.utime(image, (1, 1))
     DigestIndex(root).digest_files([image])
     return root / key_of().digest
 
