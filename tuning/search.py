@@ -70,6 +70,7 @@ def search(
             # a name of its own: Ray Tune goes on with nothing, the study does
             name=f"tune-{uuid.uuid4().hex[:12]}",
             storage_path=str(folder.ray),
+            stop=StopsAtFault(searcher),
             failure_config=tune.FailureConfig(max_failures=executor.max_failures),
             verbose=0,
         ),
@@ -78,6 +79,12 @@ def search(
         tuner.fit()
     finally:
         shutil.rmtree(folder.ray, ignore_errors=True)
+    if searcher.fault:
+        raise MachineFault(searcher.fault)
+
+
+class MachineFault(OSError):
+    """The machine failed a trial: the sweep ends, and the trial waits to be handed out again."""
 
 
 class StudySearcher(Searcher):
@@ -88,8 +95,11 @@ class StudySearcher(Searcher):
         self.study, self.folder, self.changed = study, folder, changed
         self.numbers: dict[str, int] = {}
         self.stopped: set[str] = set()
+        self.fault = ""
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        if self.fault:
+            return None
         asked = self.study.ask()
         self.numbers[trial_id] = asked.number
         self.changed(asked.number)
@@ -105,14 +115,20 @@ class StudySearcher(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         number, result = self.numbers[trial_id], result or {}
+        if error:
+            result = {"fault": "its process died each time it was tried: out of memory, or a node was lost"}
+        if "fault" in result:
+            self.fault = self.fault or _in_words(number, result["fault"])
+        if "fault" in result or (self.fault and "outcome" not in result):
+            self.study.leave(number)
+            return
         best = self.study.best()
         if trial_id in self.stopped:
             self.study.stop(number)
         elif "outcome" in result:
             self.study.complete(number, TrialOutcome(**json.loads(result["outcome"])))
         else:
-            reason = result.get("reason", "its process died, each time it was tried: out of memory, or a lost node")
-            self.study.fail(number, reason, result.get("traceback", ""))
+            self.study.fail(number, result["reason"], result["traceback"])
         self._keep_only_the_best(number, best.number if best else 0)
         self.changed(number)
 
@@ -146,6 +162,27 @@ class StudyScheduler(FIFOScheduler):
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
 
+class StopsAtFault(tune.Stopper):
+    """Ends the search once the machine has failed a trial: what failed one would fail the next."""
+
+    def __init__(self, searcher: StudySearcher) -> None:
+        self.searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return bool(self.searcher.fault)
+
+
+def _in_words(number: int, fault: str) -> str:
+    return (
+        f"trial {number}: {fault}. That says nothing of its hyperparameters, so the sweep ends here. Once it is fixed, "
+        f"run the same command again: finished trials are kept, and this one resumes. (Were they too much for the "
+        f"machine's memory, narrow the space, e.g. to smaller batches)"
+    )
+
+
 @lru_cache(maxsize=1)
 def _experiment(stored: ray.ObjectRef[Any]) -> Experiment:
     """The features and the text tower, once for all trials of an actor."""
@@ -163,9 +200,14 @@ def _run_in_actor(asked: dict[str, Any], stored: list[ray.ObjectRef[Any]], folde
         report = _Report(rungs(config.tune.asha, config.stage2.epochs))
         outcome = run_trial(experiment, config, folder.trial(asked["number"], config), report)
         tune.report({"outcome": json.dumps(asdict(outcome)), "val_accuracy": outcome.val_accuracy})
-    except Exception as error:  # recorded in the study, whatever it is: one bad trial must not end the sweep
+    except ValueError as error:  # it diverged, or its settings do not fit: the trial's own, and the sweep goes on
         told = {"reason": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
         tune.report({**told, "val_accuracy": float("nan")})
+    except OSError as error:
+        tune.report({"fault": str(error), "val_accuracy": float("nan")})
+    except Exception as error:  # no memory for it, or a fault of this program, whose place is wanted
+        where = traceback.format_exc() if not isinstance(error, MemoryError) else ""
+        tune.report({"fault": f"{type(error).__name__}: {error}\n{where}".rstrip(), "val_accuracy": float("nan")})
 
 
 class _Report:

@@ -108,6 +108,10 @@ class SweepStudy:
         self._running.pop(number)
         self.study.tell(number, state=TrialState.PRUNED)
 
+    def leave(self, number: int) -> None:
+        """Let a trial stay as it is, under way: whoever opens the study next is handed it first."""
+        self._running.pop(number)
+
     def fail(self, number: int, reason: str, traceback: str) -> None:
         """End a trial that went wrong."""
         trial = self._running.pop(number)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from spg_dist.data.errors import ImageRejected
 
+# Odd EXIF is of no interest here, see `_upright`; Pillow would warn of each such image.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 # Only formats that Pillow decodes itself: EPS, for one, would start Ghostscript on a file from the data set.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # Pillow's own warning threshold. A photograph of this size (89 megapixels) would need 270 MB as RGB.
 MAX_PIXELS = 89_478_485
-# What Pillow's decoders raise on damaged files, besides OSError.
-DAMAGE = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+# EXIF's orientation to what makes the picture upright; 1 is upright.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode_rgb(path: Path) -> Image.Image:
@@ -26,6 +35,7 @@ def decode_rgb(path: Path) -> Image.Image:
 
     Raises:
         ImageRejected: the file is missing, unreadable, empty, truncated, no image, or larger than MAX_PIXELS.
+        MemoryError: this machine has no room for it; the image is named.
     """
     try:
         if path.stat().st_size == 0:
@@ -33,8 +43,7 @@ def decode_rgb(path: Path) -> Image.Image:
         with Image.open(path, formats=FORMATS) as image:
             _check_size(image)
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+            return _to_rgb(_upright(image))
     except ImageRejected:
         raise
     except UnidentifiedImageError as error:
@@ -46,7 +55,9 @@ def decode_rgb(path: Path) -> Image.Image:
         if error.errno is not None:
             raise ImageRejected(f"the file cannot be read: {error.strerror}") from error
         raise ImageRejected(f"cannot be decoded, truncated or damaged: {error}") from error
-    except DAMAGE as error:
+    except MemoryError as error:
+        raise MemoryError(f"no memory left to decode {path}") from error
+    except Exception as error:  # Pillow's decoders raise of every kind on damaged files
         raise ImageRejected(f"cannot be decoded, damaged: {type(error).__name__}: {error}") from error
 
 
@@ -55,6 +66,15 @@ def _check_size(image: Image.Image) -> None:
         raise ImageRejected(
             f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}, as in a decompression bomb"
         )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned and mirrored as its orientation says; whatever else its EXIF holds, odd or damaged, is of no interest."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # EXIF that Pillow cannot read at all says nothing about the pixels
+        orientation = None
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -15,6 +15,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
+from spg_dist.data.decoding import MAX_PIXELS
+from spg_dist.data.errors import ImageRejected
+
 PLAIN = "plain"
 CROP_SCALE = (0.08, 1.0)  # random-resized-crop as in both stages of the published training
 CROP_RATIO = (3 / 4, 4 / 3)
@@ -54,7 +57,12 @@ class ImageTransform:
         return json.dumps(self.preprocess | crop, sort_keys=True)
 
     def pixels(self, image: Image, digest: str) -> np.ndarray:
-        """(H, W, 3) uint8 of the tower's size. `digest` of the image's bytes fixes the draw of an augmented view."""
+        """(H, W, 3) uint8 of the tower's size. `digest` of the image's bytes fixes the draw of an augmented view.
+
+        Raises:
+            ImageRejected: the image is so much longer than wide that it cannot be resized.
+        """
+        self._check_shape(image)
         if self.view == PLAIN:
             for resize in self._resize:
                 image = resize(image)
@@ -65,6 +73,16 @@ class ImageTransform:
         mode = InterpolationMode.BILINEAR if bilinear else InterpolationMode.BICUBIC
         cropped = F.resized_crop(image, top, left, height, width, list(self.size), mode)
         return np.asarray(F.hflip(cropped) if random.random() < FLIP_SHARE else cropped)
+
+    def _check_shape(self, image: Image) -> None:
+        """Hold an image against the plain view's resize, which every image goes through."""
+        side, (shorter, longer) = max(self.size), sorted(image.size)
+        mode = self.preprocess["resize_mode"]
+        too_long = mode == "shortest" and side * (longer * side // shorter) > MAX_PIXELS
+        if too_long or (mode == "longest" and shorter * side < longer):
+            raise ImageRejected(
+                f"{image.width} x {image.height} pixels are too long and thin to be resized (the {mode} side to {side})"
+            )
 
     def normalise(self, pixels_BHW3: Tensor) -> Tensor:
         """uint8 pixels to what the tower takes, (B, 3, H, W) float32."""

@@ -9,12 +9,15 @@ from types import ModuleType
 
 import optuna
 import pytest
-from tuning_material import arguments, space_file
+from optuna.trial import TrialState
+from tuning_material import a_space, arguments, space_file, study_of
 
 from jobs import full_pipeline, predict, tune
 from spg_dist.config import Config, parse_config
 from spg_dist.distributed.session import ray_session
 from spg_dist.evaluation.results import read_results
+from tuning.folder import SweepFolder
+from tuning.search import StopsAtFault, StudySearcher
 from tuning.spaces import field_of
 
 SPACE = "stage2.dropout: {low: 0.0, high: 0.6}\nstage1.learning_rate: {choices: [2.0e-3, 2.0e-2]}\n"
@@ -111,14 +114,49 @@ def test_a_sweep_without_a_single_success_says_why(
     assert "training diverged" in message
 
 
+def test_a_fault_of_the_machine_ends_the_sweep_and_its_trial_is_handed_out_again(
+    images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [*arguments(images, home, "name=faulty", "seeds=[1]"), f"tune.space={space_file(tmp_path, SPACE)}"]
+    tune.main([*given, "tune.trials=1"])
+    in_the_way = home / "sweeps/faulty/trials/1"
+    in_the_way.parent.mkdir(exist_ok=True)
+    in_the_way.touch()
+    message = refused([*given, "tune.trials=4", "tune.concurrent=1"], capsys)
+    assert message.startswith("\nerror: trial 1: ") and str(in_the_way) in message and "this one resumes" in message
+    assert "Traceback" not in message
+    storage = f"sqlite:///{home / 'sweeps/faulty/study.db'}"
+    states = [trial.state for trial in optuna.load_study(study_name="faulty", storage=storage).trials]
+    assert states == [TrialState.COMPLETE, TrialState.RUNNING]
+
+    in_the_way.unlink()
+    tune.main([*given, "tune.trials=4"])
+    assert "1 of 4 trials finished before" in capsys.readouterr().out
+    assert [row["state"] for row in rows(home / "sweeps" / "faulty")] == ["completed"] * 4
+
+
+def test_a_trial_whose_process_dies_leaves_all_that_are_under_way_to_the_next_job(
+    tmp_path: Path, config: Config
+) -> None:
+    study = study_of(tmp_path / "study.db", a_space(tmp_path, config), config)
+    searcher = StudySearcher(study, SweepFolder(tmp_path), changed=lambda number: None)
+    for trial_id in ("dies", "is stopped"):
+        searcher.suggest(trial_id)
+    searcher.on_trial_complete("dies", error=True)
+    assert StopsAtFault(searcher).stop_all() and "trial 0: its process died" in searcher.fault
+    searcher.on_trial_complete("is stopped", {"epochs": 1, "val_accuracy": 50.0})
+    assert searcher.suggest("another") is None
+    assert [trial.state for trial in study.trials()] == [TrialState.RUNNING] * 2
+
+
 def test_early_stopping_ends_trials_before_their_last_epoch(images: Path, home: Path, tmp_path: Path) -> None:
     space = space_file(tmp_path, "stage2.learning_rate: {choices: [2.0e-3, 1.0e-9, 1.0e-8, 1.0e-7]}")
     asha = ("tune.asha.enabled=true", "tune.asha.first_epochs=2", "tune.asha.reduction=4")
     settings = ("name=early", "seeds=[1]", f"tune.space={space}", "tune.trials=4", "tune.algorithm=grid", *asha)
     tune.main(arguments(images, home, *settings, "stage2.epochs=30", "tune.concurrent=1"))
     study = optuna.load_study(study_name="early", storage=f"sqlite:///{home / 'sweeps/early/study.db'}")
-    assert study.trials[0].state == optuna.trial.TrialState.COMPLETE
-    stopped = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.PRUNED]
+    assert study.trials[0].state == TrialState.COMPLETE
+    stopped = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert all(trial.last_step in (2, 8) for trial in stopped)
     worse = [
         trial for trial in study.trials[1:] if trial.intermediate_values[2] < study.trials[0].intermediate_values[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
 from spg_dist.data import ImageRejected, decode_rgb
 
@@ -87,6 +87,74 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     decoded = decode_rgb(tmp_path / "x.jpg")
     assert decoded.size == (4, 8)
     assert min(decoded.getpixel((2, 1))) > 200 and max(decoded.getpixel((2, 6))) < 50  # type: ignore[arg-type]
+
+
+def odd_exif(entry: bytes) -> bytes:
+    """EXIF that says "turn by 90 degrees" and, in a second entry of 12 bytes, something odd."""
+    entries = struct.pack("<HHII", 0x0112, 3, 1, 6) + entry
+    return b"Exif\0\0" + b"II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0)
+
+
+ODD_ENTRIES = {
+    "an exposure time that is a short": struct.pack("<HHII", 0x829A, 3, 1, 7),
+    "a rational beyond the end": struct.pack("<HHII", 0x829A, 5, 1, 0xFFFFFFF0),
+    "a division by zero": struct.pack("<HHII", 0x011A, 5, 1, 0),
+    "an unknown type": struct.pack("<HHII", 0x010F, 99, 1, 0),
+    "a maker's note that is a number": struct.pack("<HHII", 0x927C, 4, 1, 5),
+    "a folder of tags that is the file's own start": struct.pack("<HHII", 0x8769, 4, 1, 8),
+    "text as a number": struct.pack("<HHII", 0x0100, 2, 4, 0x41424344),
+}
+
+
+@pytest.mark.parametrize("oddity", ODD_ENTRIES)
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_of_odd_exif_the_orientation_counts_and_nothing_else(tmp_path: Path, oddity: str, suffix: str) -> None:
+    photograph().save(tmp_path / f"x.{suffix}", exif=odd_exif(ODD_ENTRIES[oddity]), lossless=True, quality=100)
+    photograph().save(tmp_path / f"plain.{suffix}", lossless=True, quality=100)
+    turned = np.rot90(np.asarray(decode_rgb(tmp_path / f"plain.{suffix}")), k=-1)
+    np.testing.assert_array_equal(np.asarray(decode_rgb(tmp_path / f"x.{suffix}")), turned)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0garbage" * 9])
+def test_exif_that_is_garbage_leaves_the_pixels_as_they_are(tmp_path: Path, exif: bytes) -> None:
+    photograph().save(tmp_path / "x.jpg", exif=exif)
+    photograph().save(tmp_path / "plain.jpg")
+    assert decode_rgb(tmp_path / "x.jpg").tobytes() == decode_rgb(tmp_path / "plain.jpg").tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_are_those_of_pillow(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photograph().save(tmp_path / "x.png", exif=exif)
+    with Image.open(tmp_path / "x.png") as image:
+        expected = ImageOps.exif_transpose(image).tobytes()
+    assert decode_rgb(tmp_path / "x.png").tobytes() == expected
+
+
+@pytest.mark.parametrize("error", [AttributeError, RuntimeError, OverflowError, AssertionError, ZeroDivisionError])
+def test_whatever_a_decoder_raises_rejects_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    photograph().save(tmp_path / "x.png")
+
+    def load(self: object) -> None:
+        raise error("odd")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    with pytest.raises(ImageRejected, match=f"damaged: {error.__name__}: odd"):
+        decode_rgb(tmp_path / "x.png")
+
+
+def test_a_machine_without_memory_rejects_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photograph().save(tmp_path / "x.png")
+
+    def load(self: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    with pytest.raises(MemoryError, match=r"x\.png"):
+        decode_rgb(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp"])

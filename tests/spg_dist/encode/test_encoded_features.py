@@ -158,3 +158,17 @@ def test_a_batch_of_which_nothing_can_be_read_gives_no_rows(tmp_path: Path, clip
     done = ImageEncoder(clip, ImageTransform(clip.preprocess), batch_size=2)(paths, ["a", "b", "c"])
     assert done.features_ND.shape == (0, clip.feature_width)
     assert sorted(done.rejected) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+@pytest.mark.parametrize("size", [(4_000_000, 2), (2, 4_000_000)])
+def test_an_image_too_thin_to_be_resized_is_set_aside_and_the_others_are_done(
+    tmp_path: Path, clip: Clip, size: tuple[int, int], mode: str
+) -> None:
+    picture(1).save(tmp_path / "usual.png")
+    Image.new("L", size, 128).save(tmp_path / "thin.png")
+    transform = ImageTransform({**clip.preprocess, "resize_mode": mode})
+    done = ImageEncoder(clip, transform, batch_size=2)([tmp_path / "thin.png", tmp_path / "usual.png"], ["a", "b"])
+    assert done.kept == ([0, 1] if mode == "squash" else [1])
+    if mode != "squash":
+        assert f"{size[0]} x {size[1]} pixels are too long and thin" in done.rejected[0]
