@@ -14,6 +14,7 @@ import yaml
 from blake3 import blake3
 
 from spg_dist.config import Config, dump_config
+from spg_dist.config.yaml_text import write_yaml
 from spg_dist.encode.job import CachedViews
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.one_job import only_job, put_back_if_refused
@@ -117,7 +118,7 @@ def open_sweep(config: Config, space: Space, views: CachedViews) -> Iterator[Swe
     }
     with only_job(folder.root, SWEEPS_ELSEWHERE), put_back_if_refused(folder.root, (folder.settings,)):
         _check_settings(folder, settings)
-        write_text(folder.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        write_text(folder.settings, write_yaml(settings))
         yield folder
 
 

@@ -12,6 +12,7 @@ import yaml
 from spg_dist.config import Config, dump_config, load_config
 from spg_dist.config.command_line import field_names
 from spg_dist.config.messages import unknown_field
+from spg_dist.config.yaml_text import read_yaml, write_yaml
 from spg_dist.home import resolve
 from tuning.spaces import Choices, Dimension, Range, Space, field_of, label_of
 
@@ -64,7 +65,7 @@ def _entries(given: str) -> Any:
             )
         text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        return yaml.safe_load(text)
+        return read_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError(f"space {given} is not valid YAML: {' '.join(str(error).split())}") from error
 
@@ -153,7 +154,7 @@ def _typed(source: str, dimensions: list[Dimension], config: Config) -> list[Dim
         for dimension, values in zip(dimensions, candidates, strict=True):
             for name, value in zip(dimension.fields, values[turn % len(values)], strict=True):
                 _set(tree, name.split("."), value)
-        checked = load_config(yaml.safe_dump(tree), source)
+        checked = load_config(write_yaml(tree), source)
         for dimension, values, done in zip(dimensions, candidates, read, strict=True):
             if turn < len(values):
                 done.append(tuple(field_of(checked, name) for name in dimension.fields))

@@ -12,11 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from spg_dist.config.messages import fault_of_config_file, reworded, with_branch
 from spg_dist.config.tree import Config
+from spg_dist.config.yaml_text import write_yaml
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -74,13 +74,14 @@ def preset_names() -> list[str]:
 
 
 def parse_config(arguments: Sequence[str], prog: str, description: str | None = None, sweeps: bool = True) -> Config:
-    """The configuration that a command line asks for. Fields are given as `stage2.epochs=20` or `--stage2.epochs 20`.
+    """The configuration that a command line asks for. Fields are given as `stage2.epochs=20` or `--stage2.epochs 20`;
+    they override what `--config` names, in whatever order the two are given.
 
     Exits with status 2 and a message on an unknown field, a wrong type or a value out of range, and on a number of
     trials for a job that makes no sweep.
     """
     parser = build_parser(prog, description)
-    arguments = _with_homes(arguments)
+    arguments = _configs_first(_with_homes(arguments))
     for given in _config_values(arguments):
         fault = None if given in preset_names() else fault_of_config_file(given, preset_names())
         if fault:
@@ -103,8 +104,7 @@ def load_config(text: str, source: str) -> Config:
 
 def dump_config(config: Config) -> str:
     """The whole resolved configuration as YAML."""
-    text: str = yaml.safe_dump(_plain(asdict(config)), sort_keys=False, allow_unicode=True)
-    return text
+    return write_yaml(_plain(asdict(config)))
 
 
 def _plain(value: Any) -> Any:
@@ -131,6 +131,16 @@ def _with_homes(arguments: Sequence[str]) -> list[str]:
     """`--config=~/mine.yaml`, which no shell expands, and `--config '~/mine.yaml'` with the user's home in place."""
     own = str(Path.home())
     return [re.sub(r"^(--config=)?~(?=/)", lambda found: f"{found[1] or ''}{own}", given) for given in arguments]
+
+
+def _configs_first(arguments: Sequence[str]) -> list[str]:
+    """What `--config` names before all fields: jsonargparse lets the later one win."""
+    configs: list[str] = []
+    fields: list[str] = []
+    for before, argument in pairwise(["", *arguments]):
+        is_config = before == "--config" or argument == "--config" or argument.startswith("--config=")
+        (configs if is_config else fields).append(argument)
+    return configs + fields
 
 
 def _config_values(arguments: Sequence[str]) -> list[str]:

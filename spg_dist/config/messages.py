@@ -11,6 +11,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
+from spg_dist.config.yaml_text import read_yaml
+
 UNKNOWN_FIELD = (
     r"Group '(?P<branch>[^']*)' does not accept option '(?P<option>[^']*)'",
     r"[Uu]nrecognized arguments?: --(?P<flag>[\w.\-]+)",
@@ -70,7 +72,7 @@ def fault_of_config_file(given: str, presets: Iterable[str]) -> str | None:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"--config {given}: there is no such file and no such preset{hint}. Presets: {', '.join(presets)}"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         return f"--config {given} is not valid YAML: {' '.join(str(error).split())}"
     except OSError as error:

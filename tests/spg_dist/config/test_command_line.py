@@ -66,6 +66,40 @@ def test_a_text_that_looks_like_another_type_stays_text() -> None:
     assert (config.stage1.initial_text, config.runs) == ("a: b = c", "~/my runs/a=b")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2e-3",
+        "1e5",
+        "5E3",
+        "1_0",
+        "0x1F",
+        "0o7",
+        "1:30",
+        "on",
+        "null",
+        "~",
+        "inf",
+        "nan",
+        "2026-11-26",
+        "=",
+        "<<",
+        "- a",
+    ],
+)
+def test_a_text_survives_the_file_of_a_run(name: str) -> None:
+    config = parse(f"name={name}", "data.dataset=folder", "data.root=/x", f"data.name={name}", f"targets=['{name}']")
+    assert load_config(dump_config(config), "config.yaml") == config
+
+
+@pytest.mark.parametrize("given", [["--config", "as-run-pacs"], ["--config=as-run-pacs"]])
+def test_a_field_overrides_a_preset_wherever_it_stands(given: list[str]) -> None:
+    root, epochs = "data.root=/x", ["--stage1.epochs", "7"]
+    for arguments in ([root, "stage1.epochs=7", *given], [*given, root, *epochs], [root, *epochs, *given]):
+        assert parse(*arguments).stage1.epochs == 7
+    assert parse(root, "encode.views=1", *given, "--config", "paper-vlcs").data.dataset == "vlcs"
+
+
 def test_later_config_files_lay_over_earlier_ones(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("stage2: {epochs: 5, dropout: 0.1}")
     (tmp_path / "b.yaml").write_text("stage2: {epochs: 6}")
@@ -180,6 +214,11 @@ def test_a_missing_file_or_preset_is_refused_with_the_nearest_preset(refused: Re
         (b"[1, 2]", "holds a list, expected fields"),
         (b"# nothing yet", "holds nothing, expected fields"),
         (b"words", "holds a str, expected fields"),
+        (
+            b"stage1: {epochs: 3}\nstage2: {epochs: 4}\nstage1: {n_ctx: 4}",
+            ".*'stage1' stands in line 1 and again in line 3",
+        ),
+        (b"stage2:\n  epochs: 3\n  dropout: 0.1\n  epochs: 4", ".*'epochs' stands in line 2 and again in line 4"),
         (b"\xff\xfe\x00", "is not valid YAML"),
         (b"!!python/object/apply:os.system ['touch pwned']", "is not valid YAML"),
     ],
