@@ -46,3 +46,34 @@ def tokenize_classes(tokenizer: Any, names: Sequence[str], n_ctx: int, context_l
     tokens_CL = tokenizer([" ".join(["X"] * n_ctx + [f"{name}."]) for name in names], context_length=context_length)
     ends_C = tuple(int(end) for end in tokens_CL.argmax(dim=-1))
     return ClassTokens(tuple(names), n_ctx, tokens_CL.to(torch.int64), ends_C)
+
+
+def check_class_names(tokenizer: Any, names: Sequence[str]) -> None:
+    """Raises ValueError where a class name is nothing to the tokenizer, or the same as another."""
+    nothing = tuple(tokenizer.encode("."))
+    seen: dict[tuple[int, ...], str] = {}
+    for name in names:
+        tokens = tuple(tokenizer.encode(f"{name}."))
+        if tokens == nothing:
+            raise ValueError(
+                f"class name {name!r} is empty to CLIP's tokenizer, so its text would be that of no class: give its "
+                f"folder a name in words"
+            )
+        other = seen.setdefault(tokens, name)
+        if other != name:
+            read = tokenizer.decode(tokenizer.encode(name)).strip()
+            raise ValueError(
+                f"class names {other!r} and {name!r} are one text to CLIP's tokenizer, which reads {read!r} in both: "
+                f"no method that reads names can tell them apart. Rename one, or put the images into one class"
+            )
+
+
+def check_texts_fit(tokenizer: Any, template: str, names: Sequence[str], context_length: int) -> None:
+    """Raises ValueError where a class name does not fit into a hand-written prompt; it would be cut in silence."""
+    for name in names:
+        needed = 1 + len(tokenizer.encode(template.format(name))) + 1
+        if needed > context_length:
+            raise ValueError(
+                f"class name {name!r} needs {needed} tokens in {template!r}, but the text tower has {context_length}: "
+                f"shorten the name"
+            )

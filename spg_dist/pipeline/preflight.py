@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spg_dist.clip.class_tokens import tokenize_classes
+from spg_dist.clip.class_tokens import check_class_names, check_texts_fit, tokenize_classes
 from spg_dist.clip.load import Clip
 from spg_dist.config import Config
 from spg_dist.data import Manifest
 from spg_dist.encode.job import CachedViews
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.runs import OWN_CLASSES_ONLY
 from spg_dist.methods.prompt_label import source_labels
+from spg_dist.methods.zero_shot import TEMPLATES
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
 
@@ -24,16 +26,20 @@ def check_before_encoding(config: Config, manifests: Sequence[Manifest], clip: C
 
     Raises:
         ValueError: an initial text of another length than its prompt, published labels that are missing or do not fit,
-            class names too long beside a prompt, a domain that is not there.
+            class names that are too long or that the tokenizer cannot tell apart, a domain that is not there.
     """
     no_features = CachedViews("", config.cache.store, (), ())
     experiment = Experiment(config, manifests[0], clip, no_features, folder)
     _check_clipping(config, manifests[0])
     _check_initial_texts(experiment)
-    lengths = _context_lengths(experiment)
+    lengths, room = _context_lengths(experiment), experiment.tower.context_length
     for manifest in manifests:
+        if set(config.methods) - set(OWN_CLASSES_ONLY):
+            check_class_names(clip.tokenizer, manifest.class_names)
+        for template in {template for method in config.methods for template in TEMPLATES.get(method, ())}:
+            check_texts_fit(clip.tokenizer, template, manifest.class_names, room)
         for n_ctx in sorted(lengths):
-            tokenize_classes(clip.tokenizer, manifest.class_names, n_ctx, experiment.tower.context_length)
+            tokenize_classes(clip.tokenizer, manifest.class_names, n_ctx, room)
 
 
 def _check_clipping(config: Config, manifest: Manifest) -> None:
