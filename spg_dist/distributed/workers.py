@@ -29,7 +29,7 @@ from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.progress import Display
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig  # isort: skip - after session has set Ray's environment
-from ray.train.torch import TorchTrainer  # isort: skip
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # isort: skip
 
 NEWS_SECONDS = 0.5
 GOODBYE_SECONDS = 30.0
@@ -84,7 +84,9 @@ class Workers:
     def __init__(self, number: int, cpus: int, gpus: float, max_failures: int, storage: Path) -> None:
         self.number = number
         self._post: Any = ray.remote(Post).options(num_cpus=0).remote()
-        trainer = TorchTrainer(
+        # not TorchTrainer: no run is spread over processes, so none needs the process group that its workers would wait
+        # for; and it shows every GPU of a node to each worker, so that all of them would take the first
+        trainer = DataParallelTrainer(
             _work,
             train_loop_config={"post": self._post, "threads": cpus},
             scaling_config=ScalingConfig(

@@ -19,11 +19,11 @@ import time
 from spg_dist.interruption import stop_in_one_line
 stop_in_one_line()
 from spg_dist.pipeline.errors import reported_errors
-from spg_dist.distributed.session import interruptible, ray, ray_session
+from spg_dist.distributed.session import in_background, ray, ray_session
 with reported_errors(), ray_session():
     ray.get(ray.remote(lambda: 1).remote())
     print("working", flush=True)
-    interruptible(lambda: time.sleep(60))
+    in_background(lambda: time.sleep(60)).result()
 """
 
 
