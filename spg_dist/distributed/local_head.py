@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import IO
 
 import psutil
 
+from spg_dist.distributed.short_folder import folder_for_sockets
 from spg_dist.interruption import stops_ignored
 
 LOOPBACK = Path(__file__).resolve().parent / "loopback"
@@ -48,10 +50,12 @@ def local_head() -> Iterator[LocalHead]:
     Raises:
         ConnectionError: the head does not come up, with the end of its log.
     """
-    folder = Path(tempfile.mkdtemp(prefix="spg-ray-"))  # short: a socket's path has at most 107 characters
+    folder = Path(tempfile.mkdtemp(prefix="spg-ray-", dir=folder_for_sockets()))
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32), encoding="ascii")
+    excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    without_proxy = ",".join(filter(None, ["127.0.0.1,localhost", excepted]))
     environment = {
         **{
             name: value
@@ -66,6 +70,9 @@ def local_head() -> Iterator[LocalHead]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
         "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(folder.parent),  # Ray's dashboard has sockets of its own there
+        "NO_PROXY": without_proxy,
+        "no_proxy": without_proxy,
     }
     ports = _free_ports(7)
     log = folder / "head.log"
@@ -77,7 +84,7 @@ def local_head() -> Iterator[LocalHead]:
     dashboard = f"http://127.0.0.1:{ports[1]}"
     environment |= {"RAY_API_SERVER_ADDRESS": dashboard}
     try:
-        _wait_until_up(head, dashboard, environment, log)
+        _wait_until_up(head, dashboard, token, log)
         yield LocalHead(dashboard, environment)
     finally:
         with stops_ignored():
@@ -114,19 +121,28 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _wait_until_up(head: subprocess.Popen[bytes], dashboard: str, environment: dict[str, str], log: Path) -> None:
+def _wait_until_up(head: subprocess.Popen[bytes], dashboard: str, token: Path, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if head.poll() is not None:
-            break
-        listed = subprocess.run([_ray(), "job", "list"], env=environment, check=False, capture_output=True)
-        if listed.returncode == 0:
+    while time.monotonic() < deadline and head.poll() is None:
+        if _takes_jobs(dashboard, token):
             return
-        time.sleep(0.5)
+        time.sleep(0.2)
     end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
     raise ConnectionError(
         f"the local Ray head did not answer at {dashboard} within {START_SECONDS} s. The end of its log:\n{end}"
     )
+
+
+def _takes_jobs(dashboard: str, token: Path) -> bool:
+    """Asked as `ray job list` would, which takes seconds to start."""
+    asked = urllib.request.Request(
+        f"{dashboard}/api/jobs/", headers={"Authorization": f"Bearer {token.read_text(encoding='ascii')}"}
+    )
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=START_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _end(head: psutil.Process) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
 
+from spg_dist.distributed.short_folder import folder_for_sockets
 from spg_dist.home import home, in_ray_job
 from spg_dist.interruption import handlers_kept, stops_ignored
 
@@ -41,6 +42,7 @@ def ray_session() -> Iterator[None]:
         with handlers_kept():  # Ray's own answer to a kill is to exit without a word
             ray.init(
                 address=None if joined else "local",
+                _temp_dir=None if joined or "RAY_TMPDIR" in os.environ else str(folder_for_sockets() / "ray"),
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=False,

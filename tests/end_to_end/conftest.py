@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,15 +18,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def head(home: Path) -> Iterator[LocalHead]:
-    """A head for all tests of this folder."""
-    before = os.environ.get("SPG_HOME")
-    os.environ["SPG_HOME"] = str(home)
-    try:
+def head(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHead]:
+    """A head for all tests of this folder, started where a scheduler gives long temporary paths and a proxy is set."""
+    long = tmp_path_factory.mktemp("a-folder-that-a-scheduler-made-for-the-temporary-files-of-job-1234567")
+    settings = {
+        "SPG_HOME": home,
+        "TMPDIR": long,
+        "http_proxy": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, str(value))
+        patch.setattr(tempfile, "tempdir", None)  # else the folder that was found before
         with local_head() as running:
             yield running
-    finally:
-        if before is None:
-            del os.environ["SPG_HOME"]
-        else:
-            os.environ["SPG_HOME"] = before

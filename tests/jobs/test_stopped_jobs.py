@@ -64,7 +64,9 @@ def test_a_stop_before_any_work_leaves_no_run(number: signal.Signals, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_while_ray_works_ends_in_one_line_and_ends_ray(number: signal.Signals, tmp_path: Path) -> None:
-    environment = {**os.environ, "SPG_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    temporary = tmp_path / "a-path-that-is-too-long-for-the-sockets-of-ray"
+    temporary.mkdir()
+    environment = {**os.environ, "SPG_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary)}
     environment.pop("RAY_ADDRESS", None)
     status, said = stop_at("working", [sys.executable, "-c", IN_RAY], number, environment)
     assert status == 130
