@@ -74,7 +74,7 @@ def local_head() -> Iterator[LocalHead]:
         "NO_PROXY": without_proxy,
         "no_proxy": without_proxy,
     }
-    ports = _free_ports(7)
+    ports = _free_ports(6)
     log = folder / "head.log"
     with log.open("wb") as stream:
         head = subprocess.Popen(
@@ -104,12 +104,12 @@ def _start_command(folder: Path, ports: list[int]) -> list[str]:
         "dashboard-agent-grpc-port",
         "metrics-export-port",
         "runtime-env-agent-port",
-        "ray-client-server-port",
     )
     return [
         *(_ray(), "start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=true"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={folder / 'ray'}"),
         *(f"--{name}={port}" for name, port in zip(names, ports, strict=True)),
+        "--ray-client-server-port=0",  # none: nobody needs it, and below a path with blanks it dies and the head with it
     ]
 
 
