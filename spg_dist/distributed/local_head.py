@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -29,17 +30,23 @@ STOP_SECONDS = 3
 
 @dataclass(frozen=True)
 class LocalHead:
-    """A running head. `environment` holds what a process needs to talk to it: address, token, defaults."""
+    """A running head.
+
+    Arguments:
+        environment: what a process needs to talk to it: address, token, defaults.
+        ray: the command `ray`.
+    """
 
     dashboard: str
     environment: dict[str, str]
+    ray: tuple[str, ...]
 
     def submit(
         self, working_dir: Path, entrypoint: list[str], submission_id: str, stdout: IO[bytes] | int = subprocess.PIPE
     ) -> subprocess.Popen[bytes]:
         """`ray job submit`: the process writes the job's log to its standard output and ends with its status."""
         options = ["--submission-id", submission_id, "--working-dir", str(working_dir), "--log-color=false"]
-        command = [_ray(), "job", "submit", *options, "--", *entrypoint]
+        command = [*self.ray, "job", "submit", *options, "--", *entrypoint]
         return subprocess.Popen(command, env=self.environment, stdout=stdout, stderr=subprocess.STDOUT)
 
 
@@ -54,6 +61,8 @@ def local_head() -> Iterator[LocalHead]:
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32), encoding="ascii")
+    python = _python_without_blanks(folder)
+    ray = (str(python), "-m", "ray.scripts.scripts")
     excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     without_proxy = ",".join(filter(None, ["127.0.0.1,localhost", excepted]))
     environment = {
@@ -62,7 +71,7 @@ def local_head() -> Iterator[LocalHead]:
             for name, value in os.environ.items()
             if name not in ("RAY_ADDRESS", "RAY_TMPDIR", "RAY_AUTH_TOKEN")
         },
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "SPG_RAY_LOOPBACK": "1",
@@ -74,29 +83,38 @@ def local_head() -> Iterator[LocalHead]:
         "NO_PROXY": without_proxy,
         "no_proxy": without_proxy,
     }
-    ports = _free_ports(6)
+    ports = _free_ports(7)
     log = folder / "head.log"
     with log.open("wb") as stream:
         head = subprocess.Popen(
-            _start_command(folder, ports), env=environment, stdout=stream, stderr=stream, start_new_session=True
+            [*ray, *_start_arguments(folder, ports)],
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
         )
     started = psutil.Process(head.pid)
     dashboard = f"http://127.0.0.1:{ports[1]}"
     environment |= {"RAY_API_SERVER_ADDRESS": dashboard}
     try:
         _wait_until_up(head, dashboard, token, log)
-        yield LocalHead(dashboard, environment)
+        yield LocalHead(dashboard, environment, ray)
     finally:
         with stops_ignored():
             _end(started)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ray() -> str:
-    return str(Path(sys.executable).with_name("ray"))
+def _python_without_blanks(folder: Path) -> Path:
+    """This interpreter, by a path that Ray can use: it puts it into shell commands as it is, without quotes."""
+    if shlex.quote(sys.executable) == sys.executable:
+        return Path(sys.executable)
+    link = folder / "environment"
+    link.symlink_to(sys.prefix, target_is_directory=True)
+    return link / "bin" / Path(sys.executable).name
 
 
-def _start_command(folder: Path, ports: list[int]) -> list[str]:
+def _start_arguments(folder: Path, ports: list[int]) -> list[str]:
     names = (
         "port",
         "dashboard-port",
@@ -104,12 +122,12 @@ def _start_command(folder: Path, ports: list[int]) -> list[str]:
         "dashboard-agent-grpc-port",
         "metrics-export-port",
         "runtime-env-agent-port",
+        "ray-client-server-port",
     )
     return [
-        *(_ray(), "start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=true"),
+        *("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=true"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={folder / 'ray'}"),
         *(f"--{name}={port}" for name, port in zip(names, ports, strict=True)),
-        "--ray-client-server-port=0",  # none: nobody needs it, and below a path with blanks it dies and the head with it
     ]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from spg_dist.distributed.short_folder import folder_for_sockets
 from spg_dist.home import home, in_ray_job
@@ -47,8 +48,7 @@ def ray_session() -> Iterator[None]:
                 logging_level=logging.ERROR,
                 include_dashboard=False,
                 configure_logging=False,
-                # workers run in folders of their own: relative paths must lead them where they lead this process
-                runtime_env={"env_vars": {"SPG_HOME": str(home())}},
+                runtime_env=_runtime_environment(joined),
             )
         _say(f"Ray has {cpus_of_cluster()} CPUs and {accelerators_of_cluster():g} GPUs")
     try:
@@ -57,6 +57,15 @@ def ray_session() -> Iterator[None]:
         if not already:
             with stops_ignored():
                 ray.shutdown()
+
+
+def _runtime_environment(joined: bool) -> dict[str, Any]:
+    # workers run in folders of their own: relative paths must lead them where they lead this process
+    environment: dict[str, Any] = {"env_vars": {"SPG_HOME": str(home())}}
+    quoted = shlex.quote(sys.executable)
+    if quoted != sys.executable and not joined:  # Ray puts it into a shell command as it is
+        environment["py_executable"] = quoted
+    return environment
 
 
 def _say(line: str) -> None:
