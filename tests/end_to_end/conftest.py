@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def head(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHead]:
-    """A head for all tests of this folder, started where a scheduler gives long temporary paths and a proxy is set."""
+    """A head for all tests of this folder, started with all that lies in its way: an interpreter below a path with
+    blanks, a scheduler's long temporary folder, a proxy."""
     long = tmp_path_factory.mktemp("a-folder-that-a-scheduler-made-for-the-temporary-files-of-job-1234567")
+    environment = long / "mit Umläuten und Blanks"
+    environment.symlink_to(sys.prefix, target_is_directory=True)
     settings = {
         "SPG_HOME": home,
         "TMPDIR": long,
@@ -31,5 +35,7 @@ def head(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local
         for name, value in settings.items():
             patch.setenv(name, str(value))
         patch.setattr(tempfile, "tempdir", None)  # else the folder that was found before
+        patch.setattr(sys, "executable", str(environment / "bin" / "python"))
+        patch.setattr(sys, "prefix", str(environment))
         with local_head() as running:
             yield running

@@ -68,7 +68,9 @@ def test_a_stop_while_ray_works_ends_in_one_line_and_ends_ray(number: signal.Sig
     temporary.mkdir()
     environment = {**os.environ, "SPG_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary)}
     environment.pop("RAY_ADDRESS", None)
-    status, said = stop_at("working", [sys.executable, "-c", IN_RAY], number, environment)
+    interpreter = tmp_path / "mit Umläuten und Blanks"  # Ray puts its path into commands for a shell
+    interpreter.symlink_to(sys.prefix, target_is_directory=True)
+    status, said = stop_at("working", [str(interpreter / "bin" / "python"), "-c", IN_RAY], number, environment)
     assert status == 130
     assert said.strip().splitlines()[-1] == ONE_LINE
     assert "Traceback" not in said and "***" not in said
