@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import open_clip
 import torch
+from blake3 import blake3
 from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from torch import nn
@@ -53,6 +55,12 @@ class Clip:
     def feature_width(self) -> int:
         """D, the width of image and text features."""
         return int(self.model.visual.output_dim)
+
+    @property
+    def digest(self) -> str:
+        """Of both fingerprints and the preprocessing (32 hex digits): two with the same say the same of an image."""
+        known = json.dumps([self.fingerprint, self.text_fingerprint, self.preprocess], sort_keys=True)
+        return blake3(known.encode()).hexdigest(length=16)
 
     @property
     def logit_scale(self) -> float:

@@ -127,7 +127,7 @@ class Experiment:
             "images": blake3(json.dumps(images).encode()).hexdigest(),
             **more,
         }
-        return RunIdentity(record)
+        return RunIdentity(record, self.clip.digest)
 
     def prompt_texts(self, prompt_PW: Tensor) -> Tensor:
         """Text features (C, D) of all classes under one prompt."""

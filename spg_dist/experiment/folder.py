@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -55,6 +56,15 @@ class RunFolder:
     def classes(self) -> Path:
         """Class names in label order, a line each: a trained generator is used without its data set."""
         return self.root / "classes.txt"
+
+    def write_classes(self, names: Sequence[str]) -> None:
+        """Line breaks in a name, and the backslashes that mark them, are escaped."""
+        escaped = (name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for name in names)
+        write_text(self.classes, "".join(f"{name}\n" for name in escaped))
+
+    def read_classes(self) -> list[str]:
+        lines = self.classes.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return [re.sub(r"\\([nr\\])", lambda found: {"n": "\n", "r": "\r"}.get(found[1], "\\"), line) for line in lines]
 
     @property
     def results(self) -> Path:

@@ -17,6 +17,7 @@ from cache import digest_file
 from spg_dist.clip.load import Clip, load_clip
 from spg_dist.config import Config, load_config
 from spg_dist.data import Manifest
+from spg_dist.data.layouts.listing import IMAGE_SUFFIXES, walk_images
 from spg_dist.encode.encoder import ImageEncoder
 from spg_dist.encode.job import CachedViews
 from spg_dist.encode.transform import ImageTransform
@@ -25,10 +26,10 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import UNTRAINED, RunSpec, methods_of
 from spg_dist.features import unit_features
-from spg_dist.methods.registry import PREDICTORS
+from spg_dist.methods.registry import PREDICTORS, TRAINED
+from spg_dist.training import read_trained
 from spg_dist.training.files import write_text
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 IMAGES_AT_ONCE = 256
 COLUMNS = ("image", "method", "predicted", "probability", "spread", "by_draw", "set_aside")
 
@@ -37,9 +38,9 @@ def find_images(place: Path) -> list[Path]:
     """The image files below a folder, or the one file. Raises ValueError where there is none."""
     if not place.exists():
         raise ValueError(f"{place} does not exist: give an image or a folder of images")
-    found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = [place] if place.is_file() else [place / path for path in sorted(walk_images(place))]
     if not found:
-        raise ValueError(f"no images below {place}: expected files that end in {', '.join(sorted(SUFFIXES))}")
+        raise ValueError(f"no images below {place}: expected files that end in {', '.join(sorted(IMAGE_SUFFIXES))}")
     return found
 
 
@@ -87,7 +88,8 @@ def predict(
     config = load_config(folder.config.read_text(encoding="utf-8"), str(folder.config))
     specs = _trained_specs(config, folder, where, seed, methods)
     clip = load_clip(config.clip)
-    names = folder.classes.read_text(encoding="utf-8").splitlines()
+    _require_same_clip(folder, specs, clip)
+    names = folder.read_classes()
     manifest = Manifest("images", folder.root, tuple(names), ("images",), ())
     experiment = Experiment(config, manifest, clip, CachedViews("", config.cache.store, (), ()), folder)
     predictors = {spec.method: PREDICTORS[spec.method](experiment, spec) for spec in specs}
@@ -141,6 +143,18 @@ def _trained_specs(config: Config, folder: RunFolder, where: str, seed: int, met
         there = _trained_in_words(folder.artifact(specs[absent[0]]).parent, config.protocol, absent[0])
         raise ValueError(f"{folder.root} has no {absent[0]} for target {where!r}, seed {seed}; {there}")
     return [spec for m, spec in specs.items() if m not in absent]
+
+
+def _require_same_clip(folder: RunFolder, specs: Sequence[RunSpec], clip: Clip) -> None:
+    """Raises ValueError where a method was trained on features of another CLIP than the configuration leads to now."""
+    for spec in specs:
+        trained = read_trained(folder.artifact(spec)) if spec.method in TRAINED else None
+        if trained and trained.clip not in ("", clip.digest):
+            raise ValueError(
+                f"{spec.name} of {folder.root} was trained with another CLIP than {clip.name}, which its configuration "
+                f"leads to now: the weights were replaced since, so every answer would be wrong. Put the former "
+                f"weights back, or train the run again"
+            )
 
 
 def _trained_in_words(folder: Path, protocol: str, method: str) -> str:

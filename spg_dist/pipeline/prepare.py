@@ -20,7 +20,6 @@ from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.preflight import check_before_encoding
 from spg_dist.pipeline.training import unfinished
 from spg_dist.progress import Display, Stopwatch
-from spg_dist.training.files import write_text
 
 
 def load_images(config: Config, display: Display) -> list[Manifest]:
@@ -128,7 +127,7 @@ def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
 
 def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, display: Display) -> None:
     """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
-    write_text(builder.folder.classes, "\n".join(builder.manifest.class_names) + "\n")
+    builder.folder.write_classes(builder.manifest.class_names)
     todo = unfinished(builder.build(device="cpu"), specs)
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
     if todo:

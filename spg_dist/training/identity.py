@@ -18,9 +18,12 @@ class RunIdentity:
 
     Arguments:
         record: all that determines the result, as plain values.
+        clip: digest of the CLIP whose features are learned from, which the record holds in parts: whoever uses the
+            result compares it with the one at hand.
     """
 
     record: dict[str, Any]
+    clip: str = ""
 
     @cached_property
     def digest(self) -> str:

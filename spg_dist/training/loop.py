@@ -56,6 +56,7 @@ class TrainedRun:
         history: one dictionary of metrics an epoch, with `val_accuracy` (percent) where the epoch was judged.
         seconds: of training and validation, in all sittings; of what runs do together, each has an equal share.
         provenance: where each sitting took place; of neighbouring sittings that are alike, one stands for all.
+        clip: digest of the CLIP it was trained with; empty where version 0.1.0 did not record it.
     """
 
     identity: str
@@ -65,6 +66,7 @@ class TrainedRun:
     history: list[Metrics] = field(default_factory=list)
     seconds: float = 0.0
     provenance: list[Provenance] = field(default_factory=list)
+    clip: str = ""
 
     def record(self) -> dict[str, Any]:
         return {
@@ -74,6 +76,7 @@ class TrainedRun:
             "history": self.history,
             "seconds": self.seconds,
             "provenance": [sitting.record() for sitting in self.provenance],
+            "clip": self.clip,
         }
 
 
@@ -176,7 +179,7 @@ class _Run:
 
     def __init__(self, group: RunGroup, number: int, plan: RunPlan) -> None:
         self.group, self.number, self.plan = group, number, plan
-        self.trained = TrainedRun(plan.identity.digest)
+        self.trained = TrainedRun(plan.identity.digest, clip=plan.identity.clip)
         self.has_failed = False
         self._written = time.monotonic()
 
@@ -266,7 +269,7 @@ def _advance(runs: Sequence[_Run], checkpoints: Checkpoints) -> None:
 
 
 def _stored_run(path: Path, weights: dict[str, Tensor], record: dict[str, Any]) -> TrainedRun:
-    record = {"provenance": [OF_VERSION_0_1_0.record()], **record}
+    record = {"provenance": [OF_VERSION_0_1_0.record()], "clip": "", **record}
     if record.keys() != TrainedRun("").record().keys():
         raise ValueError(f"{path} is not a training run of this version: delete it and run the same command again")
     record["provenance"] = [Provenance(**sitting) for sitting in record["provenance"]]

@@ -12,10 +12,21 @@ from spg_dist.data.manifest import Split
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 SPLIT_FILES_FOLDER = "spg_coop_splits"
+# Folders that operating systems, network drives and notebooks put anywhere (those that begin with a dot are hidden).
+SYSTEM_FOLDERS = frozenset(
+    {
+        "__MACOSX",
+        "@eaDir",
+        "#recycle",
+        "@Recycle",
+        "@Recently-Snapshot",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "lost+found",
+    }
+)
 # Folders beside the domains that hold no images of a domain.
-NO_DOMAINS = frozenset({SPLIT_FILES_FOLDER, "splits", "__MACOSX"})
-# Deep enough for images/<domain>/<split>/<class>/<file>; ends a walk through a symbolic link that leads back up.
-MAX_DEPTH = 6
+NO_DOMAINS = frozenset({SPLIT_FILES_FOLDER, "splits"})
 
 
 class FoundImage(NamedTuple):
@@ -73,11 +84,16 @@ class Layout:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Sorted names of the visible folders in a folder; symbolic links to folders count."""
+    """Sorted names of the folders in a folder that may hold images; symbolic links to folders count."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        return sorted(entry.name for entry in entries if may_hold_images(entry.name) and entry.is_dir())
+
+
+def may_hold_images(name: str) -> bool:
+    """By a folder's name: it is neither hidden nor one of SYSTEM_FOLDERS."""
+    return not name.startswith(".") and name not in SYSTEM_FOLDERS
 
 
 def domain_folders(base: Path) -> list[str]:
@@ -102,16 +118,24 @@ def has_image(folder: Path) -> bool:
         return any(is_image(entry.name) for entry in entries)
 
 
-def walk_images(folder: Path, prefix: str = "", depth: int = 0) -> Iterator[str]:
-    """Relative paths (prefix + names, forward slashes) of all images at any depth, in no particular order."""
-    if depth > MAX_DEPTH:
+def walk_images(folder: Path, prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """Relative paths (prefix + names, forward slashes) of all images at any depth, in no particular order.
+
+    Symbolic links are followed; one that leads back up is not.
+
+    Arguments:
+        above: device and inode of each folder on the way down to this one.
+    """
+    status = folder.stat()
+    here = status.st_dev, status.st_ino
+    if here in above:
         return
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_image(entry.name):
                 yield prefix + entry.name
-            elif not entry.name.startswith(".") and entry.name not in NO_DOMAINS and entry.is_dir():
-                yield from walk_images(Path(entry.path), f"{prefix}{entry.name}/", depth + 1)
+            elif may_hold_images(entry.name) and entry.name not in NO_DOMAINS and entry.is_dir():
+                yield from walk_images(Path(entry.path), f"{prefix}{entry.name}/", above | {here})
 
 
 def image_base(folder: Path) -> tuple[Path, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +32,22 @@ DOMAINNET_ENDINGS: dict[str, Split] = {"_train.txt": "train", "_test.txt": "val"
 
 def _list_files(folder: Path, endings: dict[str, Split]) -> list[tuple[Path, Split]]:
     """The list files in `splits/` or the folder itself, in the order of the endings (train before val before test)."""
+    domains = domain_folders(image_base(folder)[0])
     for place in (folder / "splits", folder):
         names = sorted(path.name for path in place.glob("*.txt"))
-        files = [(place / name, split) for end, split in endings.items() for name in names if name.endswith(end)]
+        found = [(place / name, end, split) for end, split in endings.items() for name in names if name.endswith(end)]
+        files = [(file, split) for file, end, split in found if _is_list_of(file, file.name.removesuffix(end), domains)]
         if files:
             return files
     return []
+
+
+def _is_list_of(file: Path, domain: str, domains: list[str]) -> bool:
+    """A list is named after its domain, whose folder is there or at least named in it: `notes_train.txt` is none."""
+    if domain in domains:
+        return True
+    with file.open("rb") as lines:
+        return next(lines, b"").removeprefix(codecs.BOM_UTF8).startswith(os.fsencode(f"{domain}/"))
 
 
 def _lines(file: Path) -> Iterator[tuple[str, int]]:

@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from experiment_material import CountsEpochs, arguments, run
+from safetensors.torch import load_file, save_file
 from stand_in_processor import installed
 
+from spg_dist.embedded import tiny_clip_files
 from spg_dist.embedded.drawing import draw
 from spg_dist.evaluation.prediction import BLOCK_ROWS, Predicted
 from spg_dist.experiment import runs
@@ -158,3 +160,19 @@ def test_noise_goes_by_seed_draw_and_content_alone() -> None:
     many = image_noise(3, 0, [str(n) for n in range(2000)], 50)
     assert float(many.mean()) == pytest.approx(0, abs=0.01) and float(many.std()) == pytest.approx(1, abs=0.01)
     assert image_noise(1, 0, [], 100).shape == (0, 100)
+
+
+def test_weights_that_were_replaced_since_the_training_are_refused_by_name(
+    images: Path, home: Path, sketches: list[Path], tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    tensors = load_file(tiny_clip_files()[1])
+    save_file(tensors, weights)
+    folder = run(
+        arguments(images, home, "name=replaced", *SETTINGS[1:], "methods=[coop]", f"clip.pretrained={weights}")
+    )
+    assert asked(folder, sketches[:2]).said
+    tensors["visual.attnpool.c_proj.weight"] *= 1.001
+    save_file(tensors, weights)
+    with pytest.raises(ValueError, match=r"coop sketch seed 1 of .*replaced was trained with another CLIP"):
+        asked(folder, sketches[:2])
