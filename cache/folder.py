@@ -5,6 +5,7 @@ One rule for all: a file appears under its name complete, or not at all.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -239,11 +240,20 @@ def tree_bytes(folder: Folder) -> int:
     return own + sum(tree_bytes(folder.child(name)) for name in folder.folders())
 
 
+NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
+
+
 def sync(path: Path) -> None:
-    """fsync a file or a folder, so that it outlives a power cut."""
+    """fsync a file or a folder, so that it outlives a power cut.
+
+    Some file systems (CIFS, FUSE) cannot do that to a folder; there it is left out, as SQLite and LMDB do.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FSYNC or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 

@@ -111,15 +111,14 @@ class Workers:
         """
         display.training(len(specs), epochs_of(builder.config, specs))
         failed: list[str] = []
-        with CurveWriter(builder.folder) as curves:
-            shown = _ShownEpochs(curves, display)
-            for news in self._news_of(_train_share, builder, specs):
-                if isinstance(news, EpochDone):
-                    shown.done(news)
-                elif isinstance(news, RunResumed):
-                    shown.resumed(news)
-                elif isinstance(news, RunFailed):
-                    failed.append(news.reason)
+        shown = _ShownEpochs(CurveWriter(builder.folder), display)
+        for news in self._news_of(_train_share, builder, specs):
+            if isinstance(news, EpochDone):
+                shown.done(news)
+            elif isinstance(news, RunResumed):
+                shown.resumed(news)
+            elif isinstance(news, RunFailed):
+                failed.append(news.reason)
         if failed:
             raise RunsFailed("; ".join(failed))
 

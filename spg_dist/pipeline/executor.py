@@ -51,19 +51,19 @@ class LocalExecutor:
         experiment = builder.build()
         display.training(len(specs), epochs_of(builder.config, specs))
         errors: list[ValueError | OSError] = []
-        with CurveWriter(builder.folder) as curves:
+        curves = CurveWriter(builder.folder)
 
-            def report(spec: RunSpec, epoch: int, metrics: dict[str, float]) -> None:
-                curves.write(spec, epoch, metrics)
-                display.epoch_done(spec.name, epoch, metrics)
+        def report(spec: RunSpec, epoch: int, metrics: dict[str, float]) -> None:
+            curves.write(spec, epoch, metrics)
+            display.epoch_done(spec.name, epoch, metrics)
 
-            train_runs(
-                experiment,
-                specs,
-                report,
-                failed=lambda spec, error: errors.append(error),
-                resumed=lambda spec, epochs, changes: display.run_resumed(spec.name, epochs, epochs, changes),
-            )
+        train_runs(
+            experiment,
+            specs,
+            report,
+            failed=lambda spec, error: errors.append(error),
+            resumed=lambda spec, epochs, changes: display.run_resumed(spec.name, epochs, epochs, changes),
+        )
         if len(errors) == 1:
             raise errors[0]
         if errors:
