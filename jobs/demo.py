@@ -18,7 +18,7 @@ if __name__ == "__main__":  # first: a stop from now on ends in one line
     stop_in_one_line()
 
 from spg_dist.distributed.local_head import local_head
-from spg_dist.interruption import stops_ignored
+from spg_dist.interruption import say, stops_ignored
 from spg_dist.pipeline.errors import reported_errors
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -59,7 +59,7 @@ def run_on_own_head(job_file: str, arguments: list[str]) -> int:
             if job.poll() is None:
                 with stops_ignored():
                     # the head's end takes the job with it: to ask for the job's first would be a wait for nothing
-                    print("\nstopping the job and the Ray head ...", file=sys.stderr, flush=True)
+                    say("\nstopping the job and the Ray head ...\n")
                     job.terminate()
                     job.wait()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and a kill, answered alike: one line and status 130, from a program's first moment to its last."""
+"""Ctrl-C, a kill and a closed terminal, answered alike: one line and status 130, from a program's first moment on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 STOPPED = 130
 FAREWELL = "\nstopped: the same command goes on from here\n"
-STOPS = (signal.SIGINT, signal.SIGTERM)
+# a closed terminal is no stop for who was started with nohup
+_HANGUP = (signal.SIGHUP,) if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else ()
+STOPS = (signal.SIGINT, signal.SIGTERM, *_HANGUP)
 STDERR = 2
 
 
@@ -40,9 +42,16 @@ def stops_ignored() -> Iterator[None]:
         yield
 
 
+def say(text: str) -> None:
+    """A last word on standard error, if there is still somebody to read it: the terminal may be gone."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def say_stopped() -> None:
     """The one line. The rest of a program that began with `stop_in_one_line` is its end: nothing disturbs it."""
-    sys.stderr.write(FAREWELL)
+    say(FAREWELL)
     if signal.getsignal(signal.SIGINT) is _leave:
         _answer_with(signal.SIG_IGN)
 
@@ -65,5 +74,6 @@ def _answer_with(handler: Callable[..., Any] | int | None, stops: tuple[signal.S
 
 
 def _leave(*_: object) -> None:
-    os.write(STDERR, FAREWELL.encode())
+    with suppress(OSError):
+        os.write(STDERR, FAREWELL.encode())
     os._exit(STOPPED)

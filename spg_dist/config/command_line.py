@@ -129,8 +129,10 @@ def _as_option(argument: str) -> str:
 
 def _with_homes(arguments: Sequence[str]) -> list[str]:
     """`--config=~/mine.yaml`, which no shell expands, and `--config '~/mine.yaml'` with the user's home in place."""
-    own = str(Path.home())
-    return [re.sub(r"^(--config=)?~(?=/)", lambda found: f"{found[1] or ''}{own}", given) for given in arguments]
+    # the home is looked up where it is needed: in a container there may be none
+    return [
+        re.sub(r"^(--config=)?~(?=/)", lambda found: f"{found[1] or ''}{Path.home()}", given) for given in arguments
+    ]
 
 
 def _configs_first(arguments: Sequence[str]) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -30,6 +33,7 @@ for name, value in DEFAULTS.items():
 import ray as ray  # noqa: E402 - exported: whoever needs Ray takes it from here, after its environment is set
 
 Result = TypeVar("Result")
+HEAD_SECONDS = 10.0
 
 
 @contextmanager
@@ -40,6 +44,7 @@ def ray_session() -> Iterator[None]:
         # not Ray's own default, which also tries the last head started here, dead or alive, and waits for it
         joined = in_ray_job() or "RAY_ADDRESS" in os.environ
         _say("joining the Ray cluster ..." if joined else "starting Ray on this machine ...")
+        _require_head(os.environ.get("RAY_ADDRESS", ""))
         with handlers_kept():  # Ray's own answer to a kill is to exit without a word
             ray.init(
                 address=None if joined else "local",
@@ -57,6 +62,23 @@ def ray_session() -> Iterator[None]:
         if not already:
             with stops_ignored():
                 ray.shutdown()
+
+
+def _require_head(address: str) -> None:
+    """Raises ConnectionError where nobody answers at an address: Ray would try for a quarter of an hour."""
+    named = re.fullmatch(r"(?:ray://)?\[?([^/\]]+)\]?:(\d+)", address)
+    deadline = time.monotonic() + HEAD_SECONDS
+    while named:
+        try:
+            socket.create_connection((named[1], int(named[2])), timeout=HEAD_SECONDS).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ConnectionError(
+                    f"no Ray head answers at RAY_ADDRESS={address} ({error.strerror or error}): start it, or unset "
+                    f"RAY_ADDRESS to work on this machine alone"
+                ) from error
+            time.sleep(0.5)
 
 
 def _runtime_environment(joined: bool) -> dict[str, Any]:

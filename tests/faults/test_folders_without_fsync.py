@@ -1,4 +1,4 @@
-"""File systems that cannot fsync a folder (CIFS, FUSE) hold caches and runs all the same; a failing file is an error."""
+"""Where folders cannot be fsynced (CIFS, FUSE) caches and runs are written; where files cannot, it is an error."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -13,6 +14,7 @@ import yaml
 
 from spg_dist.config import Config, dump_config, load_config, parse_config
 from spg_dist.config.command_line import field_names
+from spg_dist.home import resolve
 
 
 def parse(*arguments: str) -> Config:
@@ -285,3 +287,17 @@ def same_value(shown: str, default: Any) -> bool:
 
 def test_every_field_of_the_tree_is_a_field_of_the_command_line() -> None:
     assert field_names() == sorted(leaves(Config()))
+
+
+def test_a_home_is_looked_up_only_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may have neither HOME nor an entry for its user."""
+
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(RuntimeError):
+        Path.home()
+    config = parse("--config", "paper-pacs", "data.root=/x")
+    assert resolve(config.data.root) == Path("/x") and config.data.dataset == "pacs"
