@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 from blake3 import blake3
 
-from spg_dist.config import Config, dump_config
+from spg_dist.config import Config, dump_config, load_config
 from spg_dist.config.yaml_text import write_yaml
 from spg_dist.encode.job import CachedViews
-from spg_dist.experiment.folder import RunFolder
+from spg_dist.experiment.folder import PLACES, RunFolder
 from spg_dist.experiment.one_job import only_job, put_back_if_refused
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
@@ -26,7 +26,7 @@ from tuning.spaces import Space
 # What may change between two invocations of one sweep, because no trial depends on it: how it is executed, how many
 # trials there are, what the final test adds. The trials' own seeds are compared as `seeds`.
 BASELINES = ("coop", "linear_probe", "cocoop", "dpl")
-FREE = ("execution", "test", "runs", *BASELINES, "tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
+FREE = (*PLACES, "test", "runs", *BASELINES, "tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
 
 SWEEPS_ELSEWHERE = "tune.folder=/data/sweeps"
 
@@ -130,7 +130,9 @@ def _check_settings(folder: SweepFolder, asked: dict[str, Any]) -> None:
     if not folder.study.exists():
         return
     stored = yaml.safe_load(folder.settings.read_text(encoding="utf-8"))
-    there, here = _flat(stored["config"]), _flat(asked["config"])
+    # through the configuration's own defaults: an earlier version may have lacked a field
+    complete = yaml.safe_load(dump_config(load_config(write_yaml(stored["config"]), str(folder.settings))))
+    there, here = _flat(complete), _flat(asked["config"])
     differing = [
         f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
         for name in sorted(there.keys() | here.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -86,7 +87,7 @@ def _fields(key: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in str(key).split(","))
 
 
-def _check_field(source: str, name: str, known: list[str]) -> None:
+def _check_field(source: str, name: str, known: Sequence[str]) -> None:
     searched = [field for field in known if field.split(".")[0] in SEARCHED and field.rsplit(".", 1)[-1] not in JUDGING]
     if name in searched:
         return
@@ -146,7 +147,7 @@ def _kind(name: str) -> Any:
 
 
 def _typed(source: str, dimensions: list[Dimension], config: Config) -> list[Dimension]:
-    """The dimensions with their values as the configuration's own parser reads them. Ends the program as it does."""
+    """The dimensions with their values as the configuration's own parser reads them. Raises ValueError as it does."""
     candidates = [_candidates(dimension.domain) for dimension in dimensions]
     read: list[list[tuple[Any, ...]]] = [[] for _ in dimensions]
     for turn in range(max(map(len, candidates))):

@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from spg_dist.config.tune import AshaConfig, TuneConfig
 from spg_dist.training.seeds import derive
 from tuning.spaces import Dimension, Label, Range, Space
+from tuning.storage import open_storage
 from tuning.trial import TrialOutcome
 
 
@@ -47,7 +48,7 @@ class SweepStudy:
         self.space, self.tune = space, tune
         directions = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)[: 2 if tune.algorithm == "nsga2" else 1]
         self.study = optuna.create_study(
-            storage=f"sqlite:///{path}",
+            storage=open_storage(path),
             study_name=name,
             directions=directions,
             pruner=_pruner(tune.asha),

@@ -19,6 +19,7 @@ from tuning.outputs import without_sweep, write_best, write_trials
 from tuning.report import report_of, write_sweep_report
 from tuning.space_files import load_space
 from tuning.spaces import Range, Space, with_values
+from tuning.storage import open_storage, storage_errors
 from tuning.study import SweepStudy, planned_points
 from tuning.table import TrialTable
 from tuning.trial import trial_config
@@ -40,7 +41,10 @@ class Sweep:
         """
         config = builder.config
         _check_prompts(builder, self.space)
-        with open_sweep(trial_config(config), self.space, builder.views) as folder:
+        with (
+            open_sweep(trial_config(config), self.space, builder.views) as folder,
+            storage_errors(folder.study),
+        ):
             study = SweepStudy(folder.study, config.name, self.space, config.tune, self.space.point_of(config))
             self._search(study, builder, folder, executor, display)
             best = study.best()
@@ -95,6 +99,9 @@ def plan_sweep(config: Config) -> Sweep:
             f"tune.space=gan, or leave out prompt_labels"
         )
     planned_points(space, tune, space.point_of(config))
+    study = SweepFolder.of(config).study
+    if study.exists():
+        open_storage(study).engine.dispose()  # what is wrong with it is said before images and CLIP are prepared
     with only_job(SweepFolder.of(config).root, SWEEPS_ELSEWHERE):  # leaves nothing: encoding comes first
         return Sweep(space)
 

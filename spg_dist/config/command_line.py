@@ -7,20 +7,24 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
+from spg_dist import __version__
 from spg_dist.config.messages import fault_of_config_file, reworded, with_branch
 from spg_dist.config.tree import Config
-from spg_dist.config.yaml_text import write_yaml
+from spg_dist.config.yaml_text import read_yaml, write_yaml
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 PRESETS = "spg_dist.config.presets"
+HEADER, END = "# spg-dist ", "# end"
 
 
 MOST_USED = """
@@ -42,18 +46,31 @@ class ConfigParser(ArgumentParser):
     """jsonargparse's parser, with messages in the words of this configuration; it ends with status 2."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {reworded(message, field_names())}\n(--help explains every field)\n")
+        sys.stderr.write(f"{self._said(message)}\n(--help explains every field)\n")
         sys.exit(2)
 
-
-def field_names() -> list[str]:
-    """Dotted names of all fields."""
-    return sorted(str(key) for key in build_parser("spg-dist").get_defaults().keys(branches=False) if key != "config")
+    def _said(self, message: str) -> str:
+        return f"{self.prog}: {reworded(message, field_names())}"
 
 
-def build_parser(prog: str, description: str | None = None) -> ConfigParser:
+class FileParser(ConfigParser):
+    """The same for a stored configuration: its faults are a ValueError."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise ValueError(self._said(message)) from ex
+
+
+@lru_cache(maxsize=1)
+def field_names() -> tuple[str, ...]:
+    """Dotted names of all fields, sorted."""
+    return tuple(
+        sorted(str(key) for key in build_parser("spg-dist").get_defaults().keys(branches=False) if key != "config")
+    )
+
+
+def build_parser(prog: str, description: str | None = None, kind: type[ConfigParser] = ConfigParser) -> ConfigParser:
     """A parser for the whole tree."""
-    parser = ConfigParser(
+    parser = kind(
         prog=prog,
         usage=f"{prog} [--config PRESET|FILE] [FIELD=VALUE ...]",
         description=f"{description or ''}{MOST_USED}",
@@ -97,14 +114,36 @@ def parse_config(arguments: Sequence[str], prog: str, description: str | None = 
 
 
 def load_config(text: str, source: str) -> Config:
-    """The configuration stored in a run's config.yaml."""
-    parser = build_parser(source)
-    return _instantiate(parser, parser.parse_string(text))
+    """The configuration stored in a run's config.yaml; a field that its version did not have has its default.
+
+    Raises:
+        ValueError: the text is cut or damaged, or has fields or values that this version does not know.
+    """
+    first = text.split("\n", 1)[0]
+    version = first.removeprefix(HEADER) if first.startswith(HEADER) else ""
+    try:
+        whole = isinstance(read_yaml(text), dict) and (not version or text.rstrip().endswith(END))
+    except yaml.YAMLError:
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{source} is damaged: delete it and run the command that made it again; finished runs stay as they are"
+        )
+    parser = build_parser(source, kind=FileParser)
+    try:
+        return _instantiate(parser, parser.parse_string(text))
+    except ValueError as error:
+        if version in ("", __version__):
+            raise
+        raise ValueError(
+            f"{source} was written by spg-dist {version} and does not fit this version, {__version__} ({error}): "
+            f"go on with it under that version, or give this run another name=..."
+        ) from error
 
 
 def dump_config(config: Config) -> str:
-    """The whole resolved configuration as YAML."""
-    return write_yaml(_plain(asdict(config)))
+    """The whole resolved configuration as YAML, with the version that wrote it and a mark of its end."""
+    return f"{HEADER}{__version__}\n{write_yaml(_plain(asdict(config)))}{END}\n"
 
 
 def _plain(value: Any) -> Any:

@@ -15,9 +15,21 @@ from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.home import resolve
 from spg_dist.training.files import write_text
 
-# What may differ between two invocations for the same folder: it selects runs or says how they are executed, and no
-# finished run depends on it (each file carries the digest of what it does depend on).
-FREE_FIELDS = ("execution", "test", "sources", "targets", "test_data", "seeds", "methods", "runs", "tune")
+# What no result is meant to depend on: how work is executed, and where things lie. What lies there is compared itself.
+PLACES = (
+    "execution",
+    "clip.device",
+    "data.root",
+    "data.max_set_aside_share",
+    "cache.root",
+    "cache.store",
+    "encode.batch_size",
+    "encode.shard_rows",
+    "encode.threads",
+)
+# What may differ between two invocations for the same folder: it selects runs or no finished run depends on it (each
+# file carries the digest of what it does depend on).
+FREE_FIELDS = (*PLACES, "test", "sources", "targets", "test_data", "seeds", "methods", "runs", "tune")
 
 SEARCHED = ("stage1", "stage2")
 """What a sweep sets: before a run that starts with one, these hold the former sweep's choice."""

@@ -12,15 +12,15 @@ import pytest
 from spg_dist.distributed.local_head import LocalHead, local_head
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the jobs' relative paths are resolved against."""
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def head(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHead]:
-    """A head for all tests of this folder, started with all that lies in its way: an interpreter below a path with
+    """A head for the tests of a file, started with all that lies in its way: an interpreter below a path with
     blanks, a scheduler's long temporary folder, a proxy."""
     long = tmp_path_factory.mktemp("a-folder-that-a-scheduler-made-for-the-temporary-files-of-job-1234567")
     environment = long / "mit Umläuten und Blanks"

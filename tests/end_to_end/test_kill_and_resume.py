@@ -71,7 +71,7 @@ def comparable(rows: list[ResultRow]) -> list[tuple[object, ...]]:
     return sorted((row.target, row.method, row.seed or 0, row.accuracy, row.n, row.val_accuracy or 0.0) for row in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_job_killed_in_every_phase_ends_with_the_results_of_an_undisturbed_run(
     head: LocalHead, home: Path, tmp_path: Path
 ) -> None:

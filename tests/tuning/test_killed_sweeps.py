@@ -22,7 +22,7 @@ from tuning.trial import trial_config
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 200
 SPACE = "stage2.dropout: {low: 0.0, high: 0.6}\nstage2.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}\n"
-SETTINGS = ("seeds=[1]", "targets=[sketch,art]", "stage2.epochs=30", "tune.concurrent=1", "tune.trials=3")
+SETTINGS = ("seeds=[1]", "targets=[sketch,art]", "stage2.epochs=30", "tune.trials=3")
 
 
 class Job:
@@ -55,7 +55,7 @@ def trials_of(sweep: Path) -> list[FrozenTrial]:
     return optuna.load_study(study_name=sweep.name, storage=f"sqlite:///{sweep / 'study.db'}").trials
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_sweep_whose_driver_and_worker_are_killed_ends_as_an_undisturbed_one(
     images: Path, home: Path, tmp_path: Path
 ) -> None:

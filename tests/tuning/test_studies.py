@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from tuning_material import a_space, study_of, told
 
 from spg_dist.config import Config
 from spg_dist.config.tune import AshaConfig, TuneConfig
+from tuning import storage
+from tuning.storage import storage_errors
 from tuning.study import Asked, SweepStudy, rungs
 from tuning.trial import TrialOutcome
 
@@ -159,3 +164,47 @@ def test_optunas_own_tools_open_the_file(tmp_path: Path, config: Config) -> None
 def test_early_stopping_is_refused_beside_two_objectives() -> None:
     with pytest.raises(ValueError, match=r"algorithm is nsga2 and asha\.enabled is true"):
         TuneConfig(algorithm="nsga2", asha=AshaConfig(enabled=True))
+
+
+ODD_NAMES = ["w?x", "100%", "a%20b", "c#d", "sp ace", "x&y=1", "Ü", "it's", "semi;colon"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_study_lies_in_its_own_folder_whatever_its_name(tmp_path: Path, config: Config, name: str) -> None:
+    (tmp_path / name).mkdir()
+    study_of(tmp_path / name / "study.db", a_space(tmp_path, config), config)
+    assert [path.name for path in tmp_path.rglob("study.db*")] == ["study.db"]
+    assert (tmp_path / name / "study.db").is_file()
+
+
+def test_a_study_that_another_program_holds_is_waited_for(tmp_path: Path, config: Config) -> None:
+    study = study_of(tmp_path / "s.db", a_space(tmp_path, config), config)
+    with sqlite3.connect(tmp_path / "s.db", check_same_thread=False) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        threading.Timer(7, other.rollback).start()  # longer than Optuna waits by itself
+        assert study.ask().number == 0
+
+
+def test_a_study_that_stays_locked_is_one_line(tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LOCKED_SECONDS", 0.1)
+    study = study_of(tmp_path / "s.db", a_space(tmp_path, config), config)
+    with closing(sqlite3.connect(tmp_path / "s.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        locked = pytest.raises(OSError, match=r"s\.db has been locked by another program")
+        with locked, storage_errors(tmp_path / "s.db"):
+            study.ask()
+
+
+def test_a_study_of_another_schema_is_refused_with_the_command_that_upgrades_it(tmp_path: Path, config: Config) -> None:
+    study_of(tmp_path / "s.db", a_space(tmp_path, config), config)
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
+        database.commit()
+    with pytest.raises(ValueError, match=r"Copy it first, then run: optuna storage upgrade --storage sqlite:.*s\.db"):
+        study_of(tmp_path / "s.db", a_space(tmp_path, config), config)
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "s.db").write_bytes(b"no database at all, but long enough to have a header" * 9)
+    with pytest.raises(ValueError, match=r"s\.db is damaged \(file is not a database\)"):
+        study_of(tmp_path / "s.db", a_space(tmp_path, config), config)

@@ -14,7 +14,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 def test_a_sweep_submitted_as_a_ray_job_leaves_its_files(tmp_path: Path) -> None:
-    small = ["data.images_per_class=4", "seeds=[1]", "stage1.epochs=1", "stage2.epochs=2", "tune.trials=2"]
+    small = [
+        "data.images_per_class=4",
+        "seeds=[1]",
+        "stage1.epochs=1",
+        "stage2.epochs=2",
+        "tune.trials=2",
+        "tune.concurrent=1",
+    ]
     done = subprocess.run(
         [sys.executable, "jobs/tune_demo.py", "name=as-a-job", "tune.asha.enabled=false", *small],
         cwd=REPOSITORY,

@@ -48,7 +48,7 @@ def test_a_sweep_leaves_its_table_its_study_and_a_configuration_that_runs(
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = [*arguments(images, home, "name=whole"), f"tune.space={space_file(tmp_path, SPACE)}"]
-    tune.main([*given, "tune.trials=3"])
+    tune.main([*given, "tune.trials=3", "tune.concurrent=2"])
     sweep = home / "sweeps" / "whole"
     printed = capsys.readouterr().out
     assert "0 images encoded" in printed
@@ -118,21 +118,21 @@ def test_a_fault_of_the_machine_ends_the_sweep_and_its_trial_is_handed_out_again
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = [*arguments(images, home, "name=faulty", "seeds=[1]"), f"tune.space={space_file(tmp_path, SPACE)}"]
-    tune.main([*given, "tune.trials=1"])
-    in_the_way = home / "sweeps/faulty/trials/1"
+    tune.main([*given, "tune.trials=2"])
+    in_the_way = home / "sweeps/faulty/trials/2"
     in_the_way.parent.mkdir(exist_ok=True)
     in_the_way.touch()
-    message = refused([*given, "tune.trials=4", "tune.concurrent=1"], capsys)
-    assert message.startswith("\nerror: trial 1: ") and str(in_the_way) in message and "this one resumes" in message
+    message = refused([*given, "tune.trials=3"], capsys)
+    assert message.startswith("\nerror: trial 2: ") and str(in_the_way) in message and "this one resumes" in message
     assert "Traceback" not in message
     storage = f"sqlite:///{home / 'sweeps/faulty/study.db'}"
     states = [trial.state for trial in optuna.load_study(study_name="faulty", storage=storage).trials]
-    assert states == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert states == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.RUNNING]
 
     in_the_way.unlink()
-    tune.main([*given, "tune.trials=4"])
-    assert "1 of 4 trials finished before" in capsys.readouterr().out
-    assert [row["state"] for row in rows(home / "sweeps" / "faulty")] == ["completed"] * 4
+    tune.main([*given, "tune.trials=3"])
+    assert "2 of 3 trials finished before" in capsys.readouterr().out
+    assert [row["state"] for row in rows(home / "sweeps" / "faulty")] == ["completed"] * 3
 
 
 def test_a_trial_whose_process_dies_leaves_all_that_are_under_way_to_the_next_job(
@@ -153,7 +153,7 @@ def test_early_stopping_ends_trials_before_their_last_epoch(images: Path, home: 
     space = space_file(tmp_path, "stage2.learning_rate: {choices: [2.0e-3, 1.0e-9, 1.0e-8, 1.0e-7]}")
     asha = ("tune.asha.enabled=true", "tune.asha.first_epochs=2", "tune.asha.reduction=4")
     settings = ("name=early", "seeds=[1]", f"tune.space={space}", "tune.trials=4", "tune.algorithm=grid", *asha)
-    tune.main(arguments(images, home, *settings, "stage2.epochs=30", "tune.concurrent=1"))
+    tune.main(arguments(images, home, *settings, "stage2.epochs=30"))
     study = optuna.load_study(study_name="early", storage=f"sqlite:///{home / 'sweeps/early/study.db'}")
     assert study.trials[0].state == TrialState.COMPLETE
     stopped = [trial for trial in study.trials if trial.state == TrialState.PRUNED]

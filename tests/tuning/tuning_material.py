@@ -32,6 +32,7 @@ SETTINGS = (
     "stage2.g_widths=[16,24]",
     "stage2.d_width=16",
     "execution.checkpoint_seconds=0",
+    "tune.concurrent=1",  # each process that trials run in takes seconds to start
 )
 SPACE = """
 stage1.learning_rate: {choices: [2.0e-3, 2.0e-2]}
