@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,6 +70,28 @@ class RunFolder:
         """Class names in label order, a line each: a trained generator is used without its data set."""
         return self.root / "classes.txt"
 
+    @property
+    def images(self) -> Path:
+        """Where the images of the training lay, and a digest of what they were."""
+        return self.root / "images.json"
+
+    def require_same_images(self, root: Path, content: str) -> None:
+        """Images that were moved are the same run's; others in another folder are not.
+
+        Arguments:
+            content: digest of images, labels and splits.
+
+        Raises:
+            ValueError: the run was trained on others, elsewhere.
+        """
+        known = json.loads(self.images.read_text(encoding="utf-8")) if self.images.exists() else {}
+        if known and known["root"] != str(root) and known["content"] != content:
+            raise ValueError(
+                f"{self.root} holds a run on the images in {known['root']}, and those in {root} are others: "
+                f"give this run another name=..., or delete that folder to start over"
+            )
+        write_text(self.images, json.dumps({"root": str(root), "content": content}) + "\n")
+
     def write_classes(self, names: Sequence[str]) -> None:
         """Line breaks in a name, and the backslashes that mark them, are escaped."""
         escaped = (name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for name in names)
@@ -108,7 +131,10 @@ def open_run(config: Config) -> Iterator[RunFolder]:
         OSError: the disk is full.
     """
     folder = RunFolder(resolve(config.runs) / config.name)
-    with only_job(folder.root, "runs=/data/runs"), put_back_if_refused(folder.root, (folder.config, folder.classes)):
+    with (
+        only_job(folder.root, "runs=/data/runs"),
+        put_back_if_refused(folder.root, (folder.config, folder.classes, folder.images)),
+    ):
         _check_configuration(folder, config)
         if not config.tune.trials or not folder.config.exists():  # else it holds what the sweep chose
             write_text(folder.config, dump_config(config))

@@ -106,3 +106,26 @@ def test_trained_weights_are_not_called_random(undisturbed_folder: RunFolder) ->
 def test_lmdb_gives_the_same_results_as_arrow(images: Path, home: Path, undisturbed: Outcome) -> None:
     settings = ("name=lmdb", "cache.store=lmdb", f"cache.root={home / 'lmdb'}")
     assert undisturbed.differences(outcome(run(arguments(images, home, *settings), Quiet()))) == []
+
+
+def test_where_things_lie_and_how_work_is_done_may_change(tmp_path: Path) -> None:
+    images, home = draw_images(tmp_path / "here" / "set"), tmp_path / "home"
+    folder = run(arguments(images, home, "name=moves", "targets=[sketch]", "seeds=[1]"))
+    before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.safetensors")}
+    assert before
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = arguments(tmp_path / "there" / "set", home, "name=moves", "targets=[sketch]", "seeds=[1]")
+    elsewhere = [f"cache.root={tmp_path / 'cache'}", "cache.store=lmdb", "encode.batch_size=7", "encode.shard_rows=5"]
+    run([*moved, *elsewhere, "data.max_set_aside_share=0.5", "clip.device=auto"])
+    assert {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.safetensors")} == before
+
+
+def test_other_images_elsewhere_are_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, settings = tmp_path / "home", ("name=others", "targets=[sketch]", "seeds=[1]", "methods=[coop]")
+    folder = run(arguments(draw_images(tmp_path / "one" / "set"), home, *settings))
+    kept = [path for path in folder.root.rglob("*") if path.is_file() and path != folder.costs]
+    before = {path: path.read_bytes() for path in kept}
+    with pytest.raises(SystemExit):
+        run(arguments(draw_images(tmp_path / "two" / "set", each=5), home, *settings))
+    assert "holds a run on the images in" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in kept} == before
