@@ -300,7 +300,7 @@ def same_value(shown: str, default: Any) -> bool:
 
 
 def test_every_field_of_the_tree_is_a_field_of_the_command_line() -> None:
-    assert field_names() == sorted(leaves(Config()))
+    assert list(field_names()) == sorted(leaves(Config()))
 
 
 def test_a_home_is_looked_up_only_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
