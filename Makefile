@@ -32,7 +32,7 @@ test-faults: .venv/.installed-dev
 
 # For people at work on the code: no Ray, no jobs in processes of their own, no kills.
 test-fast: .venv/.installed-dev
-	$(PYTEST) -m "not slow and not jobs and not faults" $(ARGS)
+	$(PYTEST) -m "not slow and not patient and not faults" $(ARGS)
 
 # Every claim of speed, measured here and now, in one table (some need 3 GB of disk); ARGS="encode stage2" measures some.
 bench: .venv/.installed

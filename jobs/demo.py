@@ -1,7 +1,7 @@
 """`make demo`: a Ray head of its own, the whole pipeline submitted to it on the embedded data, and the head gone again.
 
-Takes the arguments of full_pipeline.py, whose --help explains them. About 4 minutes on 2 cores; a second run encodes
-and trains nothing.
+Takes the arguments of full_pipeline.py, whose --help explains them. Three to eight minutes on 2 cores; a second run
+encodes and trains nothing.
 """
 
 from __future__ import annotations

@@ -23,6 +23,17 @@ WHOLE_JOBS = [
     TESTS / folder
     for folder in ("end_to_end", "faults", "jobs", "tuning", "benchmarks", "spg_dist/pipeline", "spg_dist/embedded")
 ]
+# Hundreds of damaged stores and killed writers, and trajectories of full size: seconds each.
+PATIENT = [
+    TESTS / file
+    for file in (
+        "cache/test_every_file_below_the_root.py",
+        "cache/test_lmdb_pages.py",
+        "cache/test_verify_and_repair.py",
+        "cache/test_writer_crashes.py",
+        "goldens/test_golden_stage2.py",
+    )
+]
 MEMORY_OF_A_WORKER = 4 * 2**30  # a Ray head with its workers
 
 
@@ -38,8 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
     for item in items:
-        if any(folder in item.path.parents for folder in WHOLE_JOBS):
-            item.add_marker("jobs")
+        if item.path in PATIENT or any(folder in item.path.parents for folder in WHOLE_JOBS):
+            item.add_marker("patient")
 
 
 @pytest.fixture(scope="session")

@@ -46,18 +46,15 @@ class ConfigParser(ArgumentParser):
     """jsonargparse's parser, with messages in the words of this configuration; it ends with status 2."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        sys.stderr.write(f"{self._said(message)}\n(--help explains every field)\n")
+        sys.stderr.write(f"{self.prog}: {reworded(message, field_names())}\n(--help explains every field)\n")
         sys.exit(2)
-
-    def _said(self, message: str) -> str:
-        return f"{self.prog}: {reworded(message, field_names())}"
 
 
 class FileParser(ConfigParser):
     """The same for a stored configuration: its faults are a ValueError."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise ValueError(self._said(message)) from ex
+        raise ValueError(reworded(message, field_names())) from ex
 
 
 @lru_cache(maxsize=1)
@@ -68,6 +65,7 @@ def field_names() -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=8)
 def build_parser(prog: str, description: str | None = None, kind: type[ConfigParser] = ConfigParser) -> ConfigParser:
     """A parser for the whole tree."""
     parser = kind(
@@ -129,12 +127,12 @@ def load_config(text: str, source: str) -> Config:
         raise ValueError(
             f"{source} is damaged: delete it and run the command that made it again; finished runs stay as they are"
         )
-    parser = build_parser(source, kind=FileParser)
+    parser = build_parser("spg-dist", kind=FileParser)
     try:
         return _instantiate(parser, parser.parse_string(text))
     except ValueError as error:
         if version in ("", __version__):
-            raise
+            raise ValueError(f"{source}: {error}") from error
         raise ValueError(
             f"{source} was written by spg-dist {version} and does not fit this version, {__version__} ({error}): "
             f"go on with it under that version, or give this run another name=..."
