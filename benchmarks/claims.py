@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import TextIO
 
 import psutil
-import torch
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ class Claim:
 
 def machine() -> str:
     """This machine in one line: CPU, cores, threads, memory, torch, accelerator, and how busy it is."""
+    import torch  # seconds: for who prints a table, not for each process that measures a part of it
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory_gib = psutil.virtual_memory().total / 2**30
     parts = [

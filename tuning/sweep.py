@@ -52,13 +52,17 @@ class Sweep:
                 raise ValueError(_nothing_succeeded(study, folder))
             tuned = with_values(config, self.space.values(best.params))
             write_best(folder.best, tuned)
-            finals = [
-                final_test(builder, 0, config, folder, "defaults", executor, display),
-                final_test(builder, best.number, tuned, folder, "best", executor, display),
-            ]
+            failed = study.trials()[0].user_attrs.get("reason")
+            if failed:  # its generators would fail again, and all trials with them
+                display.say(
+                    f"warning: the given configuration itself failed, so it is left out of the final test: {failed}"
+                )
+            defaults = None if failed else final_test(builder, 0, config, folder, "defaults", executor, display)
+            chosen = final_test(builder, best.number, tuned, folder, "best", executor, display)
             clip = builder.build(device="cpu").clip
             write_sweep_report(
-                folder.report, report_of(study, config, builder.manifest, clip.name, clip.random_weights, finals)
+                folder.report,
+                report_of(study, config, builder.manifest, clip.name, clip.random_weights, defaults, chosen),
             )
             for number in (0, best.number):  # their weights are in the final folders now
                 folder.discard(number)

@@ -44,6 +44,7 @@ def refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_its_table_its_study_and_a_configuration_that_runs(
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,23 +88,32 @@ def test_a_sweep_leaves_its_table_its_study_and_a_configuration_that_runs(
     assert "seeds is [1, 2] there and [1] here" in message
 
 
-def test_a_diverging_trial_is_recorded_and_the_others_go_on(
+@pytest.mark.slow
+def test_a_given_configuration_that_diverges_is_recorded_and_the_others_go_on(
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space = space_file(tmp_path, "stage2.learning_rate: {choices: [1.0e+30, 1.0e-3]}")
     settings = ("name=diverging", "seeds=[1]", f"tune.space={space}", "tune.trials=3", "tune.algorithm=grid")
-    tune.main(arguments(images, home, *settings))
+    tune.main([*arguments(images, home, *settings), "stage2.learning_rate=1e30"])
+    printed = capsys.readouterr().out
+    assert (
+        "warning: the given configuration itself failed, so it is left out of the final test: TrainingDiverged"
+        in printed
+    )
+    page = (home / "sweeps/diverging/report.html").read_text(encoding="utf-8")
+    assert "The given configuration itself failed" in page
     found = {row["stage2.learning_rate"]: row for row in rows(home / "sweeps" / "diverging")}
     assert {row["state"] for rate, row in found.items() if rate != "1e+30"} == {"completed"}
     failed = found["1e+30"]
     assert failed["state"] == "failed"
     assert "TrainingDiverged: spg" in failed["reason"]
-    assert "failed: TrainingDiverged: spg" in capsys.readouterr().out
+    assert "failed: TrainingDiverged: spg" in printed
     storage = f"sqlite:///{home / 'sweeps/diverging/study.db'}"
     (trial,) = (t for t in optuna.load_study(study_name="diverging", storage=storage).trials if not t.values)
     assert "Traceback (most recent call last)" in trial.user_attrs["traceback"]
 
 
+@pytest.mark.slow
 def test_a_sweep_without_a_single_success_says_why(
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +124,7 @@ def test_a_sweep_without_a_single_success_says_why(
     assert "training diverged" in message
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_machine_ends_the_sweep_and_its_trial_is_handed_out_again(
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,6 +160,7 @@ def test_a_trial_whose_process_dies_leaves_all_that_are_under_way_to_the_next_jo
     assert [trial.state for trial in study.trials()] == [TrialState.RUNNING] * 2
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_trials_before_their_last_epoch(images: Path, home: Path, tmp_path: Path) -> None:
     space = space_file(tmp_path, "stage2.learning_rate: {choices: [2.0e-3, 1.0e-9, 1.0e-8, 1.0e-7]}")
     asha = ("tune.asha.enabled=true", "tune.asha.first_epochs=2", "tune.asha.reduction=4")
@@ -164,6 +176,7 @@ def test_early_stopping_ends_trials_before_their_last_epoch(images: Path, home: 
     assert stopped == worse
 
 
+@pytest.mark.slow
 def test_the_full_pipeline_trains_what_the_sweep_chose_and_goes_on_when_run_again(
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

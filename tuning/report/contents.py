@@ -69,6 +69,7 @@ class SweepReport:
     Arguments:
         importances: dimension → share of all importance, 0 to 1, largest first; empty with too few trials.
         front: numbers of the trials that no other beats in both accuracy and cost; empty with one objective.
+        defaults_tested: None where the given configuration itself failed.
         warnings: what must be read before any figure.
         changed: field, its value in the defaults and in the best configuration, where they differ.
     """
@@ -79,7 +80,7 @@ class SweepReport:
     best: int
     importances: dict[str, float]
     front: set[int]
-    defaults_tested: Tested
+    defaults_tested: Tested | None
     best_tested: Tested
     changed: list[tuple[str, str, str]]
     facts: dict[str, str]
@@ -91,17 +92,22 @@ class SweepReport:
 
 
 def report_of(
-    study: SweepStudy, config: Config, manifest: Manifest, clip_name: str, random_weights: bool, finals: Sequence[Final]
+    study: SweepStudy,
+    config: Config,
+    manifest: Manifest,
+    clip_name: str,
+    random_weights: bool,
+    defaults: Final | None,
+    chosen: Final,
 ) -> SweepReport:
     """Read a finished sweep.
 
     Arguments:
         config: of trial 0, with the final seeds.
-        finals: of the defaults and of the best configuration.
+        defaults, chosen: final tests of the given configuration, None where it failed, and of the best one.
     """
     best = study.best()
     assert best is not None, "a report is of a sweep with a completed trial"
-    defaults, tuned = (spreads_of(final.tested) for final in finals)
     values = study.space.values(best.params)
     before = study.space.values(study.space.point_of(config))
     return SweepReport(
@@ -111,8 +117,8 @@ def report_of(
         best=best.number,
         importances=_importances(study),
         front={trial.number for trial in study.study.best_trials} if len(study.study.directions) > 1 else set(),
-        defaults_tested=defaults,
-        best_tested=tuned,
+        defaults_tested=spreads_of(defaults.tested) if defaults else None,
+        best_tested=spreads_of(chosen.tested),
         changed=[(name, _text(before[name]), _text(value)) for name, value in values.items() if value != before[name]],
         facts=_facts(study, config, manifest, clip_name, rows),
         warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + warnings_of_run(config),

@@ -54,8 +54,9 @@ def history_plot(report: SweepReport, name: str) -> str:
         axes.set_xlabel("trial", fontsize=11)
         axes.grid(axis="y", color=RULE, linewidth=0.7)
         axes.set_axisbelow(True)
-        said = f"Val accuracy by trial; the line is the best so far. Trial 0, the defaults, {best_so_far[0]:.2f} %"
-        return inline_svg(figure, name, f"{said}; the best, trial {report.best}, {best_so_far[-1]:.2f} %.")
+        defaults = f" Trial 0, the defaults, {_value(report.row(0)):.2f} %;" if report.row(0).completed else ""
+        best = f" the best, trial {report.best}, {best_so_far[-1]:.2f} %."
+        return inline_svg(figure, name, f"Val accuracy by trial; the line is the best so far.{defaults}{best}")
 
 
 def slice_plot(report: SweepReport, dimension: Dimension, name: str) -> str:

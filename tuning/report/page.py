@@ -95,6 +95,12 @@ def _lead(report: SweepReport) -> str:
     best, defaults = report.row(report.best).val_accuracy, report.row(0).val_accuracy
     seeds = report.best_tested.average.count
     over = f" over {seeds} seeds" if seeds > 1 else ", one seed"
+    if report.defaults_tested is None:
+        return (
+            f"The given configuration itself failed ({report.row(0).reason}), so nothing is compared with it. Trial "
+            f"{report.best} reaches {best:.2f} % on the sources' val split, and {_percent(report.best_tested.average)} "
+            f"on targets that no trial has seen{over}."
+        )
     if report.best == 0 or best is None:
         found = _percent(report.defaults_tested.average)
         return (
@@ -112,13 +118,16 @@ def _lead(report: SweepReport) -> str:
 
 def _numbers(report: SweepReport) -> list[Number]:
     best, defaults = report.row(report.best).val_accuracy, report.row(0).val_accuracy
-    tested, before = report.best_tested.average, report.defaults_tested.average
+    tested = report.best_tested.average
     numbers = []
     if best is not None:
         against = "" if defaults is None else f"defaults {defaults:.2f} %"
         numbers.append(Number("Best val accuracy", f"{best:.2f} %", f"trial {report.best}; {against}"))
     remark = f"± {tested.std:.1f} over {tested.count} seeds" if tested.std is not None else "one seed"
     numbers.append(Number("Best, on unseen targets", f"{tested.mean:.1f} %", remark))
+    if report.defaults_tested is None:
+        return numbers
+    before = report.defaults_tested.average
     remark = f"± {before.std:.1f} over {before.count} seeds" if before.std is not None else "one seed"
     numbers.append(Number("Defaults, on unseen targets", f"{before.mean:.1f} %", remark))
     gain = round(tested.mean, 1) - round(before.mean, 1)
@@ -140,18 +149,22 @@ def _percent(value: Spread) -> str:
 
 def _tested(report: SweepReport) -> FigureGroup:
     """Defaults and best side by side, the average first."""
-    columns = {"average": (report.defaults_tested.average, report.best_tested.average)}
-    for target, value in report.defaults_tested.by_target.items():
-        columns[target] = (value, report.best_tested.by_target[target])
+    configurations = {"defaults": report.defaults_tested, "best": report.best_tested}
+    tested = {label: one for label, one in configurations.items() if one}
+    columns = {"average": {label: one.average for label, one in tested.items()}}
+    columns |= {
+        target: {label: one.by_target[target] for label, one in tested.items()}
+        for target in report.best_tested.by_target
+    }
     if len(columns) == 2:
         del columns["average"]
-    figures = []
-    for number, (title, (defaults, best)) in enumerate(columns.items()):
+    colours, figures = {"defaults": ORANGE, "best": BLUE}, []
+    for number, (title, column) in enumerate(columns.items()):
         bars = [
-            Bar(label, percent_text(found.mean, found.std), found.mean, colour, found.std, bold=label == "best")
-            for label, found, colour in (("defaults", defaults, ORANGE), ("best", best, BLUE))
+            Bar(label, percent_text(found.mean, found.std), found.mean, colours[label], found.std, bold=label == "best")
+            for label, found in column.items()
         ]
-        said = f"Accuracy in percent, {title}: defaults {bars[0].text}, best {bars[1].text}."
+        said = f"Accuracy in percent, {title}: {', '.join(f'{bar.label} {bar.text}' for bar in bars)}."
         figures.append(Figure(title, Markup(bar_plot(bars, f"tested-{number}", said))))
     return FigureGroup("", figures)
 
