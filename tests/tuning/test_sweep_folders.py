@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tuning_material import a_space, study_of
 
 from spg_dist.config import Config
@@ -109,3 +110,16 @@ def test_finished_runs_are_adopted_and_missing_ones_are_not(tmp_path: Path) -> N
     adopt(source, target, [there, gone])
     assert target.artifact(there).read_bytes() == b"weights"
     assert [path.name for path in target.artifact(there).parent.iterdir()] == [target.artifact(there).name]
+
+
+def test_a_field_that_the_stored_sweep_lacks_has_its_default(
+    tmp_path: Path, began: Config, built: ExperimentBuilder
+) -> None:
+    """As an earlier version, which did not know the field, stored it."""
+    settings = SweepFolder.of(began).settings
+    stored = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    del stored["config"]["stage2"]["dropout"], stored["config"]["tune"]["asha"]
+    settings.write_text(yaml.safe_dump(stored), encoding="utf-8")
+    begin(tmp_path, began, built.views)
+    with pytest.raises(ValueError, match=r"stage2\.dropout is 0\.4 there and 0\.3 here"):
+        begin(tmp_path, with_values(began, {"stage2.dropout": 0.3}), built.views)
