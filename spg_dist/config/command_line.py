@@ -135,7 +135,7 @@ def load_config(text: str, source: str) -> Config:
             raise ValueError(f"{source}: {error}") from error
         raise ValueError(
             f"{source} was written by spg-dist {version} and does not fit this version, {__version__} ({error}): "
-            f"go on with it under that version, or give this run another name=..."
+            f"use that version to resume it, or give this run another name=..."
         ) from error
 
 

@@ -79,7 +79,7 @@ def local_head() -> Iterator[LocalHead]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
         "PYTHONUNBUFFERED": "1",
-        "TMPDIR": str(folder.parent),  # Ray's dashboard has sockets of its own there
+        "TMPDIR": str(folder.parent),  # Ray's dashboard makes its own sockets there
         "NO_PROXY": without_proxy,
         "no_proxy": without_proxy,
     }

@@ -55,7 +55,7 @@ class RunResumed:
 
 @dataclass(frozen=True)
 class RunFailed:
-    """A run that cannot go on, whatever is restarted: its configuration, its data or the disk are at fault."""
+    """A run that cannot go on, whatever is restarted: its configuration, its data or the disk is at fault."""
 
     reason: str
 
@@ -95,7 +95,7 @@ class Workers:
                 resources_per_worker={"CPU": cpus, **({"GPU": gpus} if gpus > 0 else {})},
             ),
             run_config=RunConfig(
-                # a name of its own: Ray Train would take an old one for a run to resume, and ours resume by themselves
+                # a new name each time: under an old one Ray Train would resume, and our runs resume by themselves
                 name=f"fit-{uuid.uuid4().hex[:12]}",
                 storage_path=str(storage),
                 failure_config=FailureConfig(max_failures=max_failures),
@@ -148,10 +148,8 @@ class Workers:
         self, share: Callable[..., None], builder: ExperimentBuilder, specs: list[RunSpec] | list[TestSpec]
     ) -> Iterator[News]:
         """Give an order, and yield what workers tell until all its runs have ended."""
-        # packed, so that the post need not import what it carries; the builder as a reference in a list, which Ray
-        # leaves alone, so that each node fetches it once
-        order = [ray.put(builder)], pickle.dumps((share, specs))
-        number = ray.get(self._post.give.remote(order))
+        # a reference in a list, which Ray leaves alone: the post need not import what it carries
+        number = ray.get(self._post.give.remote([ray.put((share, builder, specs))]))
         left = set[RunSpec | TestSpec](specs)
         while left:
             over = self._fit.done()
@@ -192,14 +190,15 @@ def _work(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     number = 0
     while given := ray.get(post.order.remote(after=number)):
-        number, ((builder,), packed) = given
-        work, specs = pickle.loads(packed)  # noqa: S301 - from this job's own driver
+        number, (order,) = given
+        work, builder, specs = ray.get(order)
         share = specs[context.get_world_rank() :: context.get_world_size()]
-        work(ray.get(builder).build(), share, partial(_tell, post, number))
+        work(builder.build(), share, partial(_tell, post, number))
         _tell(post, number, Ended(share))
 
 
 def _tell(post: Any, number: int, news: News | Ended) -> None:
+    # packed here, not a reference: what a worker owns is lost with it
     ray.get(post.tell.remote(number, pickle.dumps(news)))
 
 
@@ -208,7 +207,7 @@ def _train_share(experiment: Experiment, specs: list[RunSpec], tell: Tell) -> No
         experiment,
         specs,
         report=lambda spec, epoch, metrics: tell(EpochDone(spec, epoch, metrics)),
-        # the user's to mend: no restart would help, and other runs can go on
+        # for the user to fix: a restart would not help, and other runs can continue
         failed=lambda spec, error: tell(RunFailed(str(error))),
         resumed=lambda spec, epochs, changes: tell(RunResumed(spec, epochs, changes)),
     )
