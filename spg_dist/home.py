@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from spg_dist.file_names import require_utf8
+
 
 def in_ray_job() -> bool:
     """True inside a driver started by `ray job submit`."""
@@ -39,7 +41,7 @@ def resolve(path: str) -> Path:
     """An absolute path; a relative one is taken from `home()`, and `~` is the user's own home.
 
     Raises:
-        ValueError: the path is a URI, or begins with the home of a user who is not there.
+        ValueError: the path is a URI, is not UTF-8, or begins with the home of a user who is not there.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):
         raise ValueError(f"{path} is no path of this machine: only cache.root may be a URI, such as s3://bucket/folder")
@@ -47,7 +49,9 @@ def resolve(path: str) -> Path:
         given = Path(path).expanduser()
     except RuntimeError as error:
         raise ValueError(f"{path} cannot be resolved: there is no user {Path(path).parts[0].lstrip('~')!r}") from error
-    return given.resolve() if given.is_absolute() else (home() / given).resolve()
+    resolved = given.resolve() if given.is_absolute() else (home() / given).resolve()
+    require_utf8(str(resolved), "the folder or file")
+    return resolved
 
 
 def _editable_checkout() -> Path | None:

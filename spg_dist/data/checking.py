@@ -28,6 +28,7 @@ from spg_dist.data.validation import (
     require_same_classes,
     require_train_and_val,
 )
+from spg_dist.file_names import from_text
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _unreadable(root: Path, paths: Iterable[str]) -> list[tuple[str, str]]:
     shown = track(sorted(paths), "reading images", console=out, transient=True, disable=not out.is_terminal)
     for path in shown:
         try:
-            decode_rgb(root / path)
+            decode_rgb(root / from_text(path))
         except ImageRejected as rejected:
             unreadable.append((path, rejected.reason))
     return unreadable

@@ -10,6 +10,7 @@ from spg_dist.data.errors import DatasetError
 from spg_dist.data.layouts import FOLDER_LAYOUTS, LAYOUTS, Layout, Listing
 from spg_dist.data.layouts.listing import subfolders, walk_images
 from spg_dist.data.published import PUBLISHED, PublishedDataset, plain, recognise, spaced
+from spg_dist.file_names import require_utf8, to_text
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _list(folder: Path, config: DataConfig, named: PublishedDataset | None) -> F
     layout = _layout(folder, config)
     if layout is None:
         return None
-    listing = layout.read(folder)
+    listing = _in_text(layout.read(folder))
     published = named
     if config.dataset == "auto":
         classes = {image.class_folder for image in listing.images}
@@ -104,6 +105,16 @@ def _list(folder: Path, config: DataConfig, named: PublishedDataset | None) -> F
     if not any(found.domain(domain) for domain in found.domain_folders()):
         return None
     return found
+
+
+def _in_text(listing: Listing) -> Listing:
+    """The listing with names that every file can hold; rows of split files are text already."""
+    require_utf8(str(listing.root), "data.root")
+    for domain in {image.domain for image in listing.images}:
+        require_utf8(domain, "the domain folder")
+    for class_folder in {image.class_folder for image in listing.images}:
+        require_utf8(class_folder, "the class folder")
+    return replace(listing, images=[image._replace(path=to_text(image.path)) for image in listing.images])
 
 
 def _layout(folder: Path, config: DataConfig) -> Layout | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from spg_dist.file_names import from_text
+
 Split = Literal["train", "val", "test"]
 
 
@@ -28,7 +30,7 @@ class Manifest:
         root: absolute folder that the images' paths are relative to.
         class_names: C names in label order, words separated by spaces ("alarm clock").
         domains: names in index order (sorted).
-        images: in a fixed order: by domain, then label, then path.
+        images: in a fixed order: by domain, then label, then path; paths as `to_text` writes them.
         left_out: paths the protocol excludes from stage 2 and the test (PACS: one sketch), kept for stage 1.
         splits_source: the layout and where the splits came from, for the log.
     """
@@ -42,7 +44,8 @@ class Manifest:
     splits_source: str = ""
 
     def absolute(self, image: ImageRecord) -> Path:
-        return self.root / image.path
+        """Where the image lies on disk."""
+        return self.root / from_text(image.path)
 
     def select(self, domains: set[int] | None = None, splits: set[Split] | None = None) -> list[int]:
         """Positions in `images` of the given domains and splits (None = all), in order."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from spg_dist.data.errors import DatasetError
 from spg_dist.data.manifest import Split
 from spg_dist.data.split_files import ENDING, FileRow, read_split_file, write_split_file
+from spg_dist.file_names import file_name
 
 
 class Drawable(NamedTuple):
@@ -39,7 +40,7 @@ def draw_splits(images: list[Drawable], dataset: str, seed: int, train_share: fl
     Raises:
         DatasetError: a class of a domain too small to give train and val one image each; files that do not fit.
     """
-    folder = writable / f"{_safe(dataset)}-{seed}-{train_share:g}-{_digest(images)}"
+    folder = writable / f"{file_name(dataset)}-{seed}-{train_share:g}-{_digest(images)}"
     if not folder.is_dir():
         _write(folder, images, choose_splits(images, seed, train_share), dataset)
     return DrawnSplits(_read(folder, images), folder)
@@ -78,16 +79,11 @@ def _digest(images: list[Drawable]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _safe(name: str) -> str:
-    """A data set's name as one part of a path."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".") or "dataset"
-
-
 def file_stems(domains: list[str]) -> dict[str, str]:
     """Domain -> stem of its split file: its first letter as published, or its name where two domains share a letter."""
     letters = [domain[:1].lower() for domain in domains]
     unique = len(set(letters)) == len(letters) and all(letter.isalnum() for letter in letters)
-    return {domain: letter if unique else _safe(domain) for domain, letter in zip(domains, letters, strict=True)}
+    return {domain: letter if unique else file_name(domain) for domain, letter in zip(domains, letters, strict=True)}
 
 
 def _write(folder: Path, images: list[Drawable], split_of: dict[str, Split], dataset: str) -> None:
@@ -95,7 +91,7 @@ def _write(folder: Path, images: list[Drawable], split_of: dict[str, Split], dat
     rows: dict[str, list[FileRow]] = {domain: [] for domain in sorted({image.domain for image in images})}
     domains = list(rows)
     for image in sorted(images):
-        path = f"{_safe(dataset)}/{image.path}"
+        path = f"{file_name(dataset)}/{image.path}"
         row = FileRow(path, image.label, domains.index(image.domain), image.class_name, split_of[image.path])
         rows[image.domain].append(row)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from typing import Any
 from spg_dist.config import Config, dump_config, load_config
 from spg_dist.experiment.one_job import only_job, put_back_if_refused
 from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.file_names import file_name
 from spg_dist.home import resolve
 from spg_dist.training.files import write_text
 
@@ -54,9 +55,9 @@ class RunFolder:
         return self.root / "checkpoints" / f"{spec.method}-{spec.file_stem}.safetensors"
 
     def predictions(self, test: TestSpec) -> Path:
+        """Folders, because joined names could be read in two ways: domains may be called `ensemble-art` or `a-on-b`."""
         spec = test.run
-        on = "" if spec.where == test.target else f"-on-{test.target}"
-        return self.root / "predictions" / f"{spec.method}-{spec.file_stem}{on}.parquet"
+        return self.root / "predictions" / spec.method / file_name(test.target) / f"{spec.file_stem}.parquet"
 
     def tensorboard(self, spec: RunSpec) -> Path:
         return self.root / "tensorboard" / spec.method / spec.file_stem

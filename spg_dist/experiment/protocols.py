@@ -58,13 +58,13 @@ class CrossDataset:
     """Train on all domains of one data set, test on others with their own classes. `where` is the data set's name."""
 
     def trainings(self, config: Config, manifest: Manifest) -> list[str]:
-        return [_file_name(manifest.dataset)]
+        return [manifest.dataset]
 
     def sources(self, manifest: Manifest, where: str) -> list[str]:
         return list(manifest.domains)
 
     def targets(self, config: Config, manifest: Manifest, tests: Sequence[Manifest], where: str) -> list[str]:
-        return [_file_name(test.dataset) for test in tests]
+        return [test.dataset for test in tests]
 
 
 PROTOCOLS: dict[str, EvaluationProtocol] = {
@@ -72,15 +72,6 @@ PROTOCOLS: dict[str, EvaluationProtocol] = {
     "single-source": SingleSource(),
     "cross-dataset": CrossDataset(),
 }
-
-
-def _file_name(dataset: str) -> str:
-    """A data set's name, which the files of its runs are called by; a domain's name is a folder's already."""
-    if "/" in dataset or dataset.startswith("."):
-        raise ValueError(
-            f"a data set has the name {dataset!r}: set its data.name to one that a file can have, e.g. PACS"
-        )
-    return dataset
 
 
 def _chosen(names: list[str], manifest: Manifest) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from spg_dist.config import Config
 from spg_dist.data import Manifest
 from spg_dist.experiment.protocols import PROTOCOLS
+from spg_dist.file_names import file_name
 
 PROMPT_LABEL = "prompt-label"
 UNTRAINED = ("zero-shot", "zero-shot-ensemble")
@@ -39,7 +40,7 @@ class RunSpec:
     @property
     def file_stem(self) -> str:
         """E.g. "sketch-seed1"."""
-        return self.where if self.seed is None else f"{self.where}-seed{self.seed}"
+        return file_name(self.where) + ("" if self.seed is None else f"-seed{self.seed}")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import UNTRAINED, RunSpec, methods_of
 from spg_dist.features import unit_features
+from spg_dist.file_names import to_text
 from spg_dist.methods.registry import PREDICTORS, TRAINED
 from spg_dist.training import read_trained
 from spg_dist.training.files import write_text
@@ -182,14 +183,14 @@ def require_writable(path: Path) -> None:
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a CSV file with a row for each image and method.
 
-    Columns: image, method, predicted (class of the highest mean probability over the draws of the noise), probability
-    (0 to 1, that mean), spread (standard deviation over the draws; empty for one), by_draw (the class of each draw, a
-    JSON list), set_aside (why an image cannot be read; its row has no method).
+    Columns: image (as `to_text` writes it), method, predicted (class of the highest mean probability over the draws of
+    the noise), probability (0 to 1, that mean), spread (standard deviation over the draws; empty for one), by_draw (the
+    class of each draw, a JSON list), set_aside (why an image cannot be read; its row has no method).
     """
     stream, names = io.StringIO(), predictions.class_names
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for i, image in enumerate(predictions.images):
+    for i, image in enumerate(to_text(str(image)) for image in predictions.images):
         if i in predictions.set_aside:
             writer.writerow([image, "", "", "", "", "", predictions.set_aside[i]])
             continue

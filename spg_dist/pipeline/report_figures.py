@@ -11,6 +11,7 @@ import torch
 from spg_dist.data import decode_rgb
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec, TestSpec, stage1_runs, stage2_runs
+from spg_dist.file_names import from_text
 from spg_dist.methods.spg import generate_prompts, load_generator
 from spg_dist.pipeline.testing import TestedRun, read_predictions
 from spg_dist.report import Curve, Projection, Sample
@@ -107,7 +108,7 @@ def shown_tests(tests: list[TestSpec], seed: int) -> list[TestSpec]:
 
 
 def _thumbnail(experiment: Experiment, image: str) -> bytes:
-    picture = decode_rgb(experiment.manifest.root / image)
+    picture = decode_rgb(experiment.manifest.root / from_text(image))
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=82)
