@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from filelock import FileLock
-
+from cache.locks import acquire
 from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
@@ -55,8 +54,11 @@ def run_trial(experiment: Experiment, config: Config, folder: TrialFolder, progr
     mine = _configured(experiment, config, folder)
     labels = stage1_runs(config, mine.manifest)
     folder.labels.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.labels / ".lock"):  # of trials with the same stage 1, one trains it and the others wait
+    lock = acquire(folder.labels / ".lock", wait=True)  # of trials with the same stage 1, one trains, the others wait
+    try:
         trained = train_runs(mine, labels, lambda spec, epoch, metrics: None, _stop)
+    finally:
+        lock.release()
     generators = stage2_runs(config, mine.manifest)
     watched = EpochMeans(generators, config.selection == "last", progress)
     trained |= train_runs(mine, generators, watched, _stop)

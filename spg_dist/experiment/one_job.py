@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
+from cache.locks import LEASE_ENDING, Held, acquire
 from spg_dist.interruption import stops_ignored
 from spg_dist.training.files import write_text
 
 LOCK_FILE = ".lock"
+LOCK_FILES = {LOCK_FILE, LOCK_FILE + LEASE_ENDING}
 TRIES = 100
 """How often a folder is made that other jobs, which were refused, remove; each of them removes it once."""
 
@@ -29,16 +31,17 @@ def only_job(root: Path, place: str) -> Iterator[None]:
         ValueError: the folder cannot be made or written, or another job is writing to it.
         OSError: the disk is full.
     """
-    lock, made = FileLock(root / LOCK_FILE), _to_be_made(root)
+    lock, made = None, _to_be_made(root)
     try:
-        _lock(root, lock, place)
+        lock = _lock(root, place)
         yield
     finally:
         with stops_ignored():
-            if lock.is_locked and [path.name for path in root.iterdir()] == [LOCK_FILE]:
-                # While it is held: a job that has opened it too finds that it has lost its name, and does not take it.
-                (root / LOCK_FILE).unlink()
-            lock.release()
+            if lock is not None:
+                if {path.name for path in root.iterdir()} <= LOCK_FILES:
+                    # While it is held: a job that has opened it too finds that it has lost its name, and leaves it.
+                    (root / LOCK_FILE).unlink(missing_ok=True)
+                lock.release()
             for folder in made:
                 with suppress(OSError):  # another job has put something there
                     folder.rmdir()
@@ -50,29 +53,30 @@ def _to_be_made(root: Path) -> list[Path]:
     return [path for path in (root, *root.parents) if not exists(path) or (path == root and exists(path / LOCK_FILE))]
 
 
-def _lock(root: Path, lock: FileLock, place: str) -> None:
+def _lock(root: Path, place: str) -> BaseFileLock:
     try:
-        _make_and_lock(root, lock)
+        return _make_and_lock(root)
     except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
         raise ValueError(
             f"the run's folder {root} cannot be made or written ({error.strerror}): "
             f"give a place of your own, e.g. {place}"
         ) from error
-    except Timeout as error:
+    except Held as error:
         raise ValueError(
-            f"another job is writing to {root}: wait for it to end, or give this one another name=..."
+            f"another job is writing to {root} ({error}): wait for it to end, or give this one another name=..."
         ) from error
 
 
-def _make_and_lock(root: Path, lock: FileLock) -> None:
-    for left in reversed(range(TRIES)):
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-            return
-        except (FileNotFoundError, FileExistsError):  # a refused job may remove the folder while this one looks
-            if not left:
-                raise
+def _make_and_lock(root: Path) -> BaseFileLock:
+    for _ in range(TRIES - 1):
+        with suppress(FileNotFoundError, FileExistsError):  # a refused job may remove the folder while this one looks
+            return _try_to_lock(root)
+    return _try_to_lock(root)
+
+
+def _try_to_lock(root: Path) -> BaseFileLock:
+    root.mkdir(parents=True, exist_ok=True)
+    return acquire(root / LOCK_FILE, wait=False)
 
 
 @contextmanager
@@ -97,7 +101,7 @@ def put_back_if_refused(root: Path, written: Sequence[Path]) -> Iterator[None]:
 def _others(root: Path, written: Sequence[Path]) -> dict[Path, tuple[int, int] | None]:
     """Size and time of change of every file that is not in `written`; None for a folder."""
     found: dict[Path, tuple[int, int] | None] = {}
-    for path in set(root.rglob("*")) - {*written, root / LOCK_FILE}:
+    for path in set(root.rglob("*")) - {*written, *(root / name for name in LOCK_FILES)}:
         with suppress(FileNotFoundError):  # a temporary file that is gone by now
             status = path.lstat()
             found[path] = None if stat.S_ISDIR(status.st_mode) else (status.st_size, status.st_mtime_ns)

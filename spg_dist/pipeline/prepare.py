@@ -21,6 +21,7 @@ from spg_dist.home import home, resolve
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.preflight import check_before_encoding
 from spg_dist.pipeline.training import unfinished
+from spg_dist.pipeline.warm_up import warm_up_remark
 from spg_dist.progress import Display, Stopwatch
 
 
@@ -133,6 +134,9 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
     builder.folder.write_classes(builder.manifest.class_names)
     todo = unfinished(builder.build(device="cpu"), specs)
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
+    for remark in {spec.method: warm_up_remark(builder.config, spec.method) for spec in todo}.values():
+        if remark:
+            display.say(f"warning: {remark}. Train for more epochs, or set fewer warmup_epochs")
     if todo:
         executor.train(builder, todo, display)
     else:

@@ -20,6 +20,7 @@ from spg_dist.pipeline.report_facts import (
 )
 from spg_dist.pipeline.report_figures import curves_of_run, projections_of_run, samples_of_run
 from spg_dist.pipeline.testing import TestedRun
+from spg_dist.pipeline.warm_up import warm_up_remark
 from spg_dist.progress import Costs, Display
 from spg_dist.report import ReportInput, render_table, write_report, write_summary
 
@@ -99,7 +100,7 @@ def _note(config: Config, method: str) -> str:
         "transductive: its prompt is a mean over the test images": method == "dpl",
     }
     said = [note for note, applies in notes.items() if applies]
-    return "; ".join(filter(None, [*said, unlike_the_paper(config, method)]))
+    return "; ".join(filter(None, [*said, warm_up_remark(config, method), unlike_the_paper(config, method)]))
 
 
 def _dropped_in_words(path: Path, rows: list[ResultRow]) -> str:

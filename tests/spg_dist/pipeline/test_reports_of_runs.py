@@ -135,3 +135,20 @@ def test_drawn_splits_are_told_by_a_path_from_the_home_of_the_outputs(cross_data
     summary = cross_dataset.summary.read_text()
     assert re.search(r"- Splits: .*kept in splits/Here-1-0\.7-", summary)
     assert str(home) not in summary
+
+
+def test_a_warm_up_as_long_as_the_training_is_warned_of_in_the_log_and_under_the_table(
+    images: Path, home: Path
+) -> None:
+    display = Quiet()
+    settings = ("methods=[coop,dpl,spg]", "coop.schedule.warmup_epochs=2", "stage1.schedule.warmup_epochs=9")
+    folder = run(arguments(images, home, "name=warming", *settings), display)
+    coop = "coop warms up in all 2 of its epochs: its learning rate is 1e-05 at most, not 0.002"
+    stage1 = "stage1 warms up in all 3 of its epochs: its learning rate is 1e-05 at most, not 0.002"
+    stage2 = "stage2 warms up in all 3 of its epochs: its learning rate is 0.001 at most, not 0.002"
+    said = " ".join(display.text.getvalue().split())
+    assert all(f"warning: {remark}." in said for remark in (coop, stage1, f"{stage2}; {stage1}"))
+    assert said.count("dpl warms up") == 0, "its rate reaches its peak after the first epoch"
+    notes = {row.method: row.note for row in read_results(folder.results)}
+    assert coop in notes["coop"] and f"{stage2}; {stage1}" in notes["spg"] and "warms" not in notes["dpl"]
+    assert coop in folder.summary.read_text(encoding="utf-8") and coop in page_text(folder)
