@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from spg_dist.evaluation.prediction import Predictor
 from spg_dist.experiment.experiment import Experiment
@@ -29,22 +29,26 @@ class TrainedMethod:
         section: the branch of the configuration with the method's hyperparameters.
         run: what one run is trained from, and the digest of all that determines its result.
         group: the program that trains several such runs together.
+        prompts: how many go through the text tower in training: one for each step, for each image, or none.
+        judged_by_image: whether each image has its own prompt in validation and test.
         alike: runs for which it gives the same are one group.
     """
 
     section: str
     run: Callable[[Experiment, RunSpec], tuple[Any, RunIdentity]]
+    prompts: Literal["a step", "an image", "none"]
+    judged_by_image: bool
     group: Callable[[list[Any]], RunGroup] = OneByOne
     alike: Callable[[Any], Hashable] = lambda run: None
 
 
 TRAINED: dict[str, TrainedMethod] = {
-    PROMPT_LABEL: TrainedMethod("stage1", prompt_label_run, SoftPromptTraining, lambda run: run.alike),
-    "linear-probe": TrainedMethod("linear_probe", linear_probe_training),
-    "coop": TrainedMethod("coop", coop_run, SoftPromptTraining, lambda run: run.alike),
-    "cocoop": TrainedMethod("cocoop", cocoop_training),
-    "dpl": TrainedMethod("dpl", dpl_training),
-    "spg": TrainedMethod("stage2", generator_run, GeneratorTraining, lambda run: run.program),
+    PROMPT_LABEL: TrainedMethod("stage1", prompt_label_run, "a step", False, SoftPromptTraining, lambda run: run.alike),
+    "linear-probe": TrainedMethod("linear_probe", linear_probe_training, "none", False),
+    "coop": TrainedMethod("coop", coop_run, "a step", False, SoftPromptTraining, lambda run: run.alike),
+    "cocoop": TrainedMethod("cocoop", cocoop_training, "an image", True),
+    "dpl": TrainedMethod("dpl", dpl_training, "a step", False),
+    "spg": TrainedMethod("stage2", generator_run, "none", True, GeneratorTraining, lambda run: run.program),
 }
 
 PREDICTORS: dict[str, Callable[[Experiment, RunSpec], Predictor]] = {

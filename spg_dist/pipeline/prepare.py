@@ -19,6 +19,7 @@ from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
 from spg_dist.home import home, resolve
 from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.forecast import forecast
 from spg_dist.pipeline.preflight import check_before_encoding
 from spg_dist.pipeline.training import unfinished
 from spg_dist.pipeline.warm_up import warm_up_remark
@@ -132,8 +133,11 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
     """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
     builder.folder.require_same_images(builder.manifest.root, _content(builder))
     builder.folder.write_classes(builder.manifest.class_names)
-    todo = unfinished(builder.build(device="cpu"), specs)
+    experiment = builder.build(device="cpu")
+    todo = unfinished(experiment, specs)
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
+    if cost := forecast(experiment, todo, executor):
+        display.say(cost)
     for remark in {spec.method: warm_up_remark(builder.config, spec.method) for spec in todo}.values():
         if remark:
             display.say(f"warning: {remark}. Train for more epochs, or set fewer warmup_epochs")
