@@ -43,6 +43,16 @@ class ExperimentBuilder:
         """Data sets that are only tested on (cross-dataset protocol)."""
         return [manifest for manifest, _ in self.tests]
 
+    @cached_property
+    def content(self) -> str:
+        """Digest of all images with their classes, domains and splits, wherever they lie."""
+        manifest = self.manifest
+        rows = sorted(
+            (digest, manifest.class_names[image.label], manifest.domains[image.domain], image.split)
+            for digest, image in zip(self.views.digests, manifest.images, strict=True)
+        )
+        return blake3(json.dumps(rows).encode()).hexdigest(length=16)
+
     def build(self, device: str | None = None) -> Experiment:
         """Load CLIP and open the features, on `device` or the configured one."""
         clip = loaded_clip(self.config.clip, device)

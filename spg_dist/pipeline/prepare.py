@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import torch
-from blake3 import blake3
 
 from spg_dist.clip.load import Clip
 from spg_dist.config import Config
@@ -131,7 +129,7 @@ def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
 
 def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, display: Display) -> None:
     """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
-    builder.folder.require_same_images(builder.manifest.root, _content(builder))
+    builder.folder.require_same_images(builder.manifest.root, builder.content)
     builder.folder.write_classes(builder.manifest.class_names)
     experiment = builder.build(device="cpu")
     todo = unfinished(experiment, specs)
@@ -145,13 +143,3 @@ def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, 
         executor.train(builder, todo, display)
     else:
         display.training(0, 0)
-
-
-def _content(builder: ExperimentBuilder) -> str:
-    """Digest of all images with their classes, domains and splits, wherever they lie."""
-    manifest = builder.manifest
-    rows = sorted(
-        (digest, manifest.class_names[image.label], manifest.domains[image.domain], image.split)
-        for digest, image in zip(builder.views.digests, manifest.images, strict=True)
-    )
-    return blake3(json.dumps(rows).encode()).hexdigest(length=16)
