@@ -27,8 +27,11 @@ WHOLE_JOBS = [
 PATIENT = [
     TESTS / file
     for file in (
+        "cache/test_compaction_under_load.py",
         "cache/test_every_file_below_the_root.py",
+        "cache/test_hostile_disks.py",
         "cache/test_lmdb_pages.py",
+        "cache/test_tampering.py",
         "cache/test_verify_and_repair.py",
         "cache/test_writer_crashes.py",
         "goldens/test_golden_stage2.py",

@@ -38,7 +38,7 @@ def jpeg() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def finished() -> ReportInput:
     """Four targets, zero-shot at 90 % everywhere, SPG at 92, 93 and 94 % by seed; every section has content."""
     rows = [result("zero-shot", domain, None, 90.0) for domain in DOMAINS]

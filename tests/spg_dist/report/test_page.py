@@ -58,8 +58,14 @@ def page_of(report: ReportInput, folder: Path) -> tuple[Page, str]:
     return page, markup
 
 
-def test_the_page_shows_every_section_and_its_figures(finished: ReportInput, tmp_path: Path) -> None:
-    page, _ = page_of(finished, tmp_path)
+@pytest.fixture(scope="module")
+def finished_page(finished: ReportInput, tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, str]:
+    """Drawn once for all tests: it takes a second."""
+    return page_of(finished, tmp_path_factory.mktemp("page"))
+
+
+def test_the_page_shows_every_section_and_its_figures(finished_page: tuple[Page, str]) -> None:
+    page, _ = finished_page
     assert page.sections() == SECTIONS
     text = page.text()
     for expected in ("93.0 ± 1.0", "paper 97.0 ± 0.5", "truncated file", "12 min 34 s", "root: /data", "source-val"):
@@ -68,8 +74,8 @@ def test_the_page_shows_every_section_and_its_figures(finished: ReportInput, tmp
     assert sum(tag == "figure" for tag, _ in page.elements) == 5 + 2 + 3 + 1
 
 
-def test_nothing_is_loaded_from_outside(finished: ReportInput, tmp_path: Path) -> None:
-    page, markup = page_of(finished, tmp_path)
+def test_nothing_is_loaded_from_outside(finished_page: tuple[Page, str]) -> None:
+    page, markup = finished_page
     for tag, attributes in page.elements:
         assert tag not in {"script", "iframe", "object", "embed", "base"}
         for name in ("src", "href", "xlink:href", "srcset", "action", "data"):
@@ -80,16 +86,16 @@ def test_nothing_is_loaded_from_outside(finished: ReportInput, tmp_path: Path) -
     assert set(re.findall(r"url\((.)", markup)) <= {"#"}
 
 
-def test_ids_are_unique_and_references_arrive(finished: ReportInput, tmp_path: Path) -> None:
-    page, markup = page_of(finished, tmp_path)
+def test_ids_are_unique_and_references_arrive(finished_page: tuple[Page, str]) -> None:
+    page, markup = finished_page
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     targets = {value[1:] for _, a in page.elements if (value := a.get("href")) and value.startswith("#")}
     assert targets | set(re.findall(r"url\(#([^)]*)\)", markup)) <= set(ids)
 
 
-def test_every_drawing_and_image_says_what_it_shows(finished: ReportInput, tmp_path: Path) -> None:
-    page, markup = page_of(finished, tmp_path)
+def test_every_drawing_and_image_says_what_it_shows(finished_page: tuple[Page, str]) -> None:
+    page, markup = finished_page
     assert all(attributes.get("alt") for tag, attributes in page.elements if tag == "img")
     drawings = [attributes for tag, attributes in page.elements if tag == "svg" and "aria-hidden" not in attributes]
     ids = {attributes.get("id") for _, attributes in page.elements}
@@ -97,8 +103,8 @@ def test_every_drawing_and_image_says_what_it_shows(finished: ReportInput, tmp_p
     assert "Average: Zero-shot CLIP 90.0; SPG 93.0 ± 1.0; paper" in markup
 
 
-def test_right_and_wrong_differ_by_more_than_colour(finished: ReportInput, tmp_path: Path) -> None:
-    page, _ = page_of(finished, tmp_path)
+def test_right_and_wrong_differ_by_more_than_colour(finished_page: tuple[Page, str]) -> None:
+    page, _ = finished_page
     signs = [attributes["aria-label"] for _, attributes in page.elements if attributes.get("class") == "sign"]
     assert signs == ["wrong", "right"]
     assert "✗" in page.text()
@@ -168,9 +174,9 @@ def test_one_target_and_one_seed_have_no_average_panel_and_no_deviation(finished
     assert "from one seed" in page.text()
 
 
-def test_a_legend_says_what_its_names_are(finished: ReportInput, tmp_path: Path) -> None:
+def test_a_legend_says_what_its_names_are(finished_page: tuple[Page, str]) -> None:
     """Stage 1 goes by the domain that was learned, stage 2 by the one that was left out."""
-    text = page_of(finished, tmp_path)[0].text()
+    text = finished_page[0].text()
     assert "Target left out: art_painting cartoon photo sketch" in text
     assert "Lines by: target left out; at the last epoch: art_painting 0.5" in text
 
@@ -185,15 +191,15 @@ def test_a_curve_of_one_epoch_has_that_epoch_on_its_axis_and_no_part_of_one(
         assert re.findall(r"<text[^>]*>([^<]*)</text>", axis) == [*ticks, "epoch"]
 
 
-def test_each_figure_of_a_table_carries_its_column_for_a_phone(finished: ReportInput, tmp_path: Path) -> None:
+def test_each_figure_of_a_table_carries_its_column_for_a_phone(finished_page: tuple[Page, str]) -> None:
     """A phone shows each line as a block, without the table's head."""
-    page, _ = page_of(finished, tmp_path)
+    page, _ = finished_page
     columns = [attributes["data-column"] for tag, attributes in page.elements if tag == "td" and attributes.get("role")]
     assert columns == ["art_painting", "cartoon", "photo", "sketch", "Average"] * 2
 
 
-def test_the_title_tells_the_run_and_its_data(finished: ReportInput, tmp_path: Path) -> None:
-    _, markup = page_of(finished, tmp_path)
+def test_the_title_tells_the_run_and_its_data(finished_page: tuple[Page, str]) -> None:
+    _, markup = finished_page
     assert "<title>example: SPG, PACS, multi-source, ViT-B-16</title>" in markup
 
 
