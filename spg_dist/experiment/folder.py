@@ -73,25 +73,35 @@ class RunFolder:
 
     @property
     def images(self) -> Path:
-        """Where the images of the training lay, and a digest of what they were."""
+        """Where the images of the run lay, a digest of what they were, and one of the CLIP that encoded them."""
         return self.root / "images.json"
 
-    def require_same_images(self, root: Path, content: str) -> None:
+    def require_same_images(self, root: Path, content: str, clip: str) -> None:
         """Images that were moved are the same run's; others in another folder are not.
 
         Arguments:
             content: digest of images, labels and splits.
+            clip: digest of the CLIP, which is recorded with them.
 
         Raises:
             ValueError: the run was trained on others, elsewhere.
         """
-        known = json.loads(self.images.read_text(encoding="utf-8")) if self.images.exists() else {}
+        known = self._known_images()
         if known and known["root"] != str(root) and known["content"] != content:
             raise ValueError(
                 f"{self.root} holds a run on the images in {known['root']}, and those in {root} are others: "
                 f"give this run another name=..., or delete that folder to start over"
             )
-        write_text(self.images, json.dumps({"root": str(root), "content": content}) + "\n")
+        write_text(self.images, json.dumps({"root": str(root), "content": content, "clip": clip}) + "\n")
+
+    @property
+    def clip(self) -> str:
+        """Digest of the CLIP that the run was last tested with; empty where an earlier version wrote the folder."""
+        return self._known_images().get("clip", "")
+
+    def _known_images(self) -> dict[str, str]:
+        known: dict[str, str] = json.loads(self.images.read_text(encoding="utf-8")) if self.images.exists() else {}
+        return known
 
     def write_classes(self, names: Sequence[str]) -> None:
         """Line breaks in a name, and the backslashes that mark them, are escaped."""

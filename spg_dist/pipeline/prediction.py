@@ -147,14 +147,14 @@ def _trained_specs(config: Config, folder: RunFolder, where: str, seed: int, met
 
 
 def _require_same_clip(folder: RunFolder, specs: Sequence[RunSpec], clip: Clip) -> None:
-    """Raises ValueError where a method was trained on features of another CLIP than the configuration leads to now."""
+    """Raises ValueError where a method was trained or tested with another CLIP than the configuration leads to now."""
     for spec in specs:
-        trained = read_trained(folder.artifact(spec)) if spec.method in TRAINED else None
-        if trained and trained.clip not in ("", clip.digest):
+        used = read_trained(folder.artifact(spec)).clip if spec.method in TRAINED else folder.clip
+        if used not in ("", clip.digest):
             raise ValueError(
-                f"{spec.name} of {folder.root} was trained with another CLIP than {clip.name}, which its configuration "
+                f"{spec.name} of {folder.root} was made with another CLIP than {clip.name}, which its configuration "
                 f"leads to now: the weights were replaced since, so every answer would be wrong. Put the former "
-                f"weights back, or train the run again"
+                f"weights back, or run the job again"
             )
 
 

@@ -129,9 +129,9 @@ def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
 
 def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, display: Display) -> None:
     """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
-    builder.folder.require_same_images(builder.manifest.root, builder.content)
-    builder.folder.write_classes(builder.manifest.class_names)
     experiment = builder.build(device="cpu")
+    builder.folder.require_same_images(builder.manifest.root, builder.content, experiment.clip.digest)
+    builder.folder.write_classes(builder.manifest.class_names)
     todo = unfinished(experiment, specs)
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
     if cost := forecast(experiment, todo, executor):

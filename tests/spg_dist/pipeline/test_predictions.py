@@ -162,17 +162,20 @@ def test_noise_goes_by_seed_draw_and_content_alone() -> None:
     assert image_noise(1, 0, [], 100).shape == (0, 100)
 
 
+@pytest.mark.parametrize("method", ["coop", "zero-shot"])
 def test_weights_that_were_replaced_since_the_training_are_refused_by_name(
-    images: Path, home: Path, sketches: list[Path], tmp_path: Path
+    images: Path, home: Path, sketches: list[Path], tmp_path: Path, method: str
 ) -> None:
     weights = tmp_path / "weights.safetensors"
     tensors = load_file(tiny_clip_files()[1])
     save_file(tensors, weights)
     folder = run(
-        arguments(images, home, "name=replaced", *SETTINGS[1:], "methods=[coop]", f"clip.pretrained={weights}")
+        arguments(
+            images, home, f"name=replaced-{method}", *SETTINGS[1:], f"methods=[{method}]", f"clip.pretrained={weights}"
+        )
     )
     assert asked(folder, sketches[:2]).said
     tensors["visual.attnpool.c_proj.weight"] *= 1.001
     save_file(tensors, weights)
-    with pytest.raises(ValueError, match=r"coop sketch seed 1 of .*replaced was trained with another CLIP"):
+    with pytest.raises(ValueError, match=rf"{method} sketch .*of .*replaced-{method} was made with another CLIP"):
         asked(folder, sketches[:2])
