@@ -5,7 +5,6 @@ One rule for all: a file appears under its name complete, or not at all.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import secrets
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pyarrow import fs
 
+from cache.durable import make_durable_folder, sync
 from cache.errors import CacheError
 
 Bytes = npt.NDArray[np.uint8]
@@ -238,29 +238,3 @@ def tree_bytes(folder: Folder) -> int:
     """Size of all files in a folder and below it."""
     own = sum(folder.size_bytes(name) or 0 for name in folder.names())
     return own + sum(tree_bytes(folder.child(name)) for name in folder.folders())
-
-
-NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder, so that it outlives a power cut.
-
-    Some file systems (CIFS, FUSE) cannot do that to a folder; there it is left out, as SQLite and LMDB do.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NO_FSYNC or not path.is_dir():
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def make_durable_folder(path: Path) -> None:
-    """Make a folder and its parents, and fsync each parent that got a new entry."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    for folder in missing:
-        sync(folder.parent)

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from cache.durable import make_durable_folder
 from cache.errors import CacheError
-from cache.folder import make_durable_folder
 from cache.key import FeatureKey
 from cache.lmdb_pages import DATA_FILE, break_seal, is_sealed, refuse_to_open, seal_is_due, seal_pages
 

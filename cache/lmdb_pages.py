@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from xxhash import xxh3_64_intdigest
 
+from cache.durable import sync
 from cache.errors import DamagedShardError
-from cache.folder import LocalFolder, sync
+from cache.folder import LocalFolder
 
 DATA_FILE, LOCK_FILE, SEAL_FILE = "data.mdb", "lock.mdb", "pages.xxh3"
 PAGE_BYTES = 4096

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 from filelock import BaseFileLock, FileLock, OwnerRecord, SoftFileLease, Timeout
 
+from cache.durable import make_durable_folder
 from cache.errors import CacheError
-from cache.folder import make_durable_folder
 
 LEASE_SECONDS = 60.0
 LEASE_ENDING = ".lease"

@@ -12,9 +12,10 @@ import numpy as np
 from cache.arrow_check import columns_that_remain, whole_rows
 from cache.arrow_store import publish
 from cache.compaction import LOCK_FILE
+from cache.durable import sync
 from cache.errors import CacheError
 from cache.findings import Problem, VerifyReport
-from cache.folder import TEMPORARY_PREFIX, Bytes, LocalFolder, sync
+from cache.folder import TEMPORARY_PREFIX, Bytes, LocalFolder
 from cache.identity import IDENTITY_FILE, PROVENANCE_FOLDER, Identity, now_text, versions
 from cache.key import FeatureKey
 from cache.leases import LEASES_FOLDER, LeaseBook

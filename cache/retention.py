@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cache.arrow_store import ArrowStore
+from cache.durable import sync
 from cache.errors import CacheError
-from cache.folder import TEMPORARY_PREFIX, LocalFolder, folder_at, sync
+from cache.folder import TEMPORARY_PREFIX, LocalFolder, folder_at
 from cache.identity import STAMP_EVERY, Identity, last_used, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
 from cache.listing import cache_names, waiting_in_root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, replace
 
+from cache.durable import write_text, written_whole
 from spg_dist.config import Config, dump_config
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
@@ -13,7 +14,6 @@ from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.prepare import train
 from spg_dist.pipeline.testing import TestedRun
 from spg_dist.progress import Display
-from spg_dist.training.files import write_text
 from tuning.folder import SweepFolder
 from tuning.outputs import without_sweep
 
@@ -62,7 +62,5 @@ def adopt(source: RunFolder, target: RunFolder, specs: list[RunSpec]) -> None:
     for spec in specs:
         found, place = source.artifact(spec), target.artifact(spec)
         if found.exists() and found != place:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary = place.with_name(f".{place.name}.tmp")
-            shutil.copyfile(found, temporary)
-            temporary.replace(place)
+            with written_whole(place) as temporary:
+                shutil.copyfile(found, temporary)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from blake3 import blake3
 
+from cache.durable import write_text
 from spg_dist.config import Config, dump_config, load_config
 from spg_dist.config.yaml_text import write_yaml
 from spg_dist.encode.job import CachedViews
@@ -20,7 +21,6 @@ from spg_dist.experiment.folder import PLACES, RunFolder
 from spg_dist.experiment.one_job import only_job, put_back_if_refused
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.home import resolve
-from spg_dist.training.files import write_text
 from tuning.spaces import Space
 
 # What may change between two invocations of one sweep, because no trial depends on it: how it is executed, how many

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
+from cache.durable import write_text
 from spg_dist.config import Config, dump_config
-from spg_dist.training.files import write_text
 from tuning.study import SweepStudy
 
 STATES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 
+from cache.durable import write_text
 from spg_dist.config import Config, dump_config
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.one_job import only_job
@@ -12,7 +13,6 @@ from spg_dist.experiment.runs import stage1_runs, stage2_runs
 from spg_dist.pipeline.executor import Executor
 from spg_dist.progress import Display
 from spg_dist.soft_prompt.initial import initial_prompt
-from spg_dist.training.files import write_text
 from tuning.final import adopt, final_test
 from tuning.folder import SWEEPS_ELSEWHERE, SweepFolder, open_sweep
 from tuning.outputs import without_sweep, write_best, write_trials

@@ -11,6 +11,7 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
+from cache.durable import write_text, written_whole
 from spg_dist.embedded.tiny_clip import TINY_CLIP_NAME, tiny_clip_files
 
 TOKEN_TABLE = "token_embedding.weight"
@@ -53,10 +54,9 @@ def export(model: Any, used_tokens: set[int], folder: Path) -> None:
     halves = {name: (t.half() if t.is_floating_point() else t).contiguous() for name, t in state.items()}
     architecture = json.loads(tiny_clip_files()[0].read_text(encoding="utf-8"))
     weights = folder / f"{TINY_CLIP_NAME}.safetensors"
-    unfinished = weights.with_suffix(".unfinished")
-    save_file(halves, unfinished, metadata={"quick_gelu": json.dumps(architecture["quick_gelu"]), "format": "pt"})
-    unfinished.chmod(0o644)  # safetensors makes files that only their owner can read
-    unfinished.replace(weights)
+    with written_whole(weights) as unfinished:
+        save_file(halves, unfinished, metadata={"quick_gelu": json.dumps(architecture["quick_gelu"]), "format": "pt"})
+        unfinished.chmod(0o644)  # safetensors makes files that only their owner can read
     described = {"model_cfg": architecture, "preprocess_cfg": open_clip.get_model_preprocess_cfg(model)}
     text = json.dumps(described, indent=4) + "\n"
-    (folder / "open_clip_config.json").write_text(text, encoding="utf-8")
+    write_text(folder / "open_clip_config.json", text)

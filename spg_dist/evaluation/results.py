@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import statistics
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from cache.durable import write_text
 
 RowKey = tuple[str, str, str, str, str, str, int | None]
 
@@ -178,7 +178,7 @@ def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
     writer.writeheader()
     for row in rows:
         writer.writerow({name: "" if value is None else value for name, value in asdict(row).items()})
-    replace_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def read_results(path: Path) -> list[ResultRow]:
@@ -192,23 +192,6 @@ def read_results(path: Path) -> list[ResultRow]:
         rows = [_parse_row(record, f"{path}, line {reader.line_num}") for record in reader]
     _refuse_duplicates(rows)
     return rows
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path` through a temporary file beside it: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes the file private; a results file is meant to be read by whoever may read the run's folder.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 _COLUMNS = [field.name for field in fields(ResultRow)]

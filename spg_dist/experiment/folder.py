@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cache.durable import write_text
 from spg_dist.config import Config, dump_config, load_config
 from spg_dist.experiment.one_job import only_job, put_back_if_refused
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.file_names import file_name
 from spg_dist.home import resolve
-from spg_dist.training.files import write_text
 
 # What no result is meant to depend on: how work is executed, and where things lie. What lies there is compared itself.
 PLACES = (

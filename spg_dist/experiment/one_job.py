@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import BaseFileLock
 
+from cache.durable import write_text
 from cache.locks import LEASE_ENDING, Held, acquire
 from spg_dist.interruption import stops_ignored
-from spg_dist.training.files import write_text
 
 LOCK_FILE = ".lock"
 LOCK_FILES = {LOCK_FILE, LOCK_FILE + LEASE_ENDING}

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from cache import digest_file
+from cache.durable import write_text
 from spg_dist.clip.load import Clip, load_clip
 from spg_dist.config import Config, load_config
 from spg_dist.data import Manifest
@@ -29,7 +30,6 @@ from spg_dist.features import unit_features
 from spg_dist.file_names import to_text
 from spg_dist.methods.registry import PREDICTORS, TRAINED
 from spg_dist.training import read_trained
-from spg_dist.training.files import write_text
 
 IMAGES_AT_ONCE = 256
 COLUMNS = ("image", "method", "predicted", "probability", "spread", "by_draw", "set_aside")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import operator
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cache.durable import written_whole
 from spg_dist.evaluation.prediction import Predicted, classify
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import TestSpec
@@ -89,11 +89,8 @@ def _write_predictions(
         },
         metadata={"spg-dist": json.dumps(asdict(spec))},
     )
-    path = experiment.folder.predictions(spec)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with written_whole(experiment.folder.predictions(spec)) as temporary:
+        pq.write_table(table, temporary)
 
 
 def read_predictions(path: Path) -> dict[str, tuple[str, str]]:

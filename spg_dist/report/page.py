@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from spg_dist.evaluation.results import replace_text
+from cache.durable import write_text
 from spg_dist.progress.costs import Costs
 from spg_dist.progress.duration import duration_text
 from spg_dist.report.accuracy_bars import accuracy_bars
@@ -48,7 +48,7 @@ class Picture:
 
 def write_report(path: Path, report: ReportInput) -> None:
     """Replace the file `path` by the HTML page of `report`."""
-    replace_text(path, report_html(report))
+    write_text(path, report_html(report))
 
 
 def report_html(report: ReportInput) -> str:

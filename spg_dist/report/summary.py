@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from spg_dist.evaluation.results import replace_text
+from cache.durable import write_text
 from spg_dist.report.contents import ReportInput
 from spg_dist.report.headline import HIGHEST, head_facts, headline, table_notes, warnings_of
 from spg_dist.report.table import Cell, ResultTable, result_tables, source_tables
@@ -14,7 +14,7 @@ from spg_dist.report.times import TITLE, time_lines, time_notes
 
 def write_summary(path: Path, report: ReportInput) -> None:
     """Replace the file `path` by the Markdown summary of `report`."""
-    replace_text(path, summary_text(report))
+    write_text(path, summary_text(report))
 
 
 def summary_text(report: ReportInput) -> str:

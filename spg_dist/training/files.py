@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cache.folder import sync
+from cache.durable import written_whole
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
@@ -33,27 +31,14 @@ def save_durably(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing half-written is left.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written_whole(path) as temporary:
         try:
             save_file(tensors, str(temporary), metadata=metadata)
         except SafetensorError as error:  # its message carries the operating system's, e.g. "No space left on device"
             raise OSError(
                 f"cannot write {path}: {error}. Free some space there, then run the same command again"
             ) from error
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(path.parent)
-
-
-def remove_leftovers(path: Path) -> None:
-    """Delete what writers of `path` left unfinished when they were killed. Nobody may be writing it."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        leftover.unlink(missing_ok=True)
+        temporary.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def _own_memory(tensor: Tensor) -> Tensor:
@@ -90,17 +75,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if metadata.get("blake3") != _digest(tensors):
         raise ValueError(f"{path} is damaged (its tensors do not have the digest stored with them): {cure}")
     return tensors, record
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically and durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

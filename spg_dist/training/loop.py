@@ -15,7 +15,8 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-from spg_dist.training.files import read_tensors, remove_leftovers, write_tensors
+from cache.durable import remove_leftovers
+from spg_dist.training.files import read_tensors, write_tensors
 from spg_dist.training.identity import RunIdentity
 from spg_dist.training.provenance import OF_VERSION_0_1_0, Provenance
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from cache.durable import write_text
 from spg_dist.evaluation.results import Spread
 from spg_dist.report.bars import Bar, bar_plot
 from spg_dist.report.naming import BLUE, ORANGE
 from spg_dist.report.scatter import PointGroup, scatter_plot
 from spg_dist.report.shell import Figure, FigureGroup, Legend, Number, Shell, page_html
 from spg_dist.report.table import percent_text
-from spg_dist.training.files import write_text
 from tuning.report.contents import TOP_SHARE, SweepReport
 from tuning.report.figures import (
     BEST,

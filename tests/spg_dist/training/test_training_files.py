@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from spg_dist.training.files import read_tensors, write_tensors, write_text
+from cache.durable import write_text
+from spg_dist.training.files import read_tensors, write_tensors
 
 TENSORS = {
     "half": torch.arange(6, dtype=torch.float16).reshape(2, 3),
@@ -56,7 +57,8 @@ FILL = """
 import resource, signal, sys
 from pathlib import Path
 import torch
-from spg_dist.training.files import write_tensors, write_text
+from cache.durable import write_text
+from spg_dist.training.files import write_tensors
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 for write in (
