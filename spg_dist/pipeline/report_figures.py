@@ -107,7 +107,7 @@ def shown_tests(tests: list[TestSpec], seed: int) -> list[TestSpec]:
 
 
 def _thumbnail(experiment: Experiment, image: str) -> bytes:
-    picture = decode_rgb(experiment.manifest.root / image)
+    picture = decode_rgb(experiment.manifest.root / image, experiment.config.encode.pixels)
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=82)
