@@ -33,7 +33,7 @@ def main(
     run: str, images: str, target: str, seed: int = 1, output: str = "predictions.csv", methods: list[str] | None = None
 ) -> None:
     """Classify images with the methods of one run, and say how many there were."""
-    path, found = resolve(output), find_images(resolve(images))
+    path, (found, other_formats) = resolve(output), find_images(resolve(images))
     require_writable(path)
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("encoding", total=len(found))
@@ -50,6 +50,8 @@ def main(
         print(
             f"{method}: its answers depend on these {len(found) - len(unread)} images together: it took them as one set"
         )
+    if other_formats:
+        print(f"passed over, in formats that are not read: {len(other_formats)}, e.g. {other_formats[0]}")
     for i, reason in list(unread.items())[:SHOWN]:
         print(f"set aside: {found[i]}: {reason}")
 

@@ -28,7 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--dataset", default="auto", choices=datasets, help="the data set to expect; auto (the default) recognises it"
     )
-    check.add_argument("--decode", action="store_true", help="also read every image, and list those that cannot be")
+    decode = "also read every image, and list those that cannot be, and those for which encode.pixels matters"
+    check.add_argument("--decode", action="store_true", help=decode)
     caches = "look after the feature cache: ls, info, verify, repair, compact, gc, convert, export, import"
     cache_commands.build_parser(rooms.add_parser("cache", help=caches, description=caches.capitalize()))
     return parser

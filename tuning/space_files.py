@@ -15,6 +15,7 @@ from spg_dist.config.command_line import field_names
 from spg_dist.config.messages import unknown_field
 from spg_dist.config.yaml_text import read_yaml, write_yaml
 from spg_dist.home import resolve
+from spg_dist.user_text import read_user_text
 from tuning.spaces import Choices, Dimension, Range, Space, field_of, label_of
 
 PRESETS = "tuning.presets"
@@ -64,7 +65,7 @@ def _entries(given: str) -> Any:
                 f"tune.space is {given!r}: there is no such file ({path}) and no such preset{hint}. "
                 f"Presets: {', '.join(preset_names())}"
             )
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_user_text(path)
     try:
         return read_yaml(text)
     except yaml.YAMLError as error:

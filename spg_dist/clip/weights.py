@@ -20,6 +20,7 @@ from spg_dist.clip.config import ClipConfig
 from spg_dist.embedded import tiny_clip_files
 from spg_dist.home import home, resolve
 from spg_dist.training.files import save_durably
+from spg_dist.user_text import read_user_text
 
 # An OpenAI state dict carries these three numbers as tensors beside the weights; no other CLIP does.
 OPENAI_MARKS = ("input_resolution", "context_length", "vocab_size")
@@ -119,7 +120,7 @@ def _sidecar(path: Path) -> tuple[bool | None, dict[str, Any]]:
     if not sidecar.is_file():
         return None, {}
     try:
-        stored = json.loads(sidecar.read_text(encoding="utf-8"))
+        stored = json.loads(read_user_text(sidecar))
         return bool(stored.get("model_cfg", {}).get("quick_gelu", False)), dict(stored.get("preprocess_cfg", {}))
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(

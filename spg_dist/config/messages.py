@@ -73,7 +73,10 @@ def fault_of_config_file(given: str, presets: Iterable[str]) -> str | None:
         return f"--config {given}: there is no such file and no such preset{hint}. Presets: {', '.join(presets)}"
     try:
         content = read_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return f"--config {given} is not UTF-8 in line {line}: save the file as UTF-8"
+    except yaml.YAMLError as error:
         return f"--config {given} is not valid YAML: {' '.join(str(error).split())}"
     except OSError as error:
         return f"--config {given} cannot be read: {error.strerror}"

@@ -50,7 +50,8 @@ def _verdict(report: CheckReport) -> str:
 
 
 def _domain_table(report: CheckReport) -> Table:
-    table = Table("domain", title="Images by domain")
+    released = f" beside {report.release}" if report.release else ""
+    table = Table("domain", title=f"Images by domain{escape(released)}")
     for heading in ("on disk", "published", "difference", "train", "val", "test only"):
         table.add_column(heading, justify="right")
     for domain in report.domains:
@@ -80,6 +81,12 @@ def _class_table(report: CheckReport) -> Table:
     return table
 
 
+def _by_reason(title: str, paths: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """A list for each reason that paths are given with."""
+    reasons = dict.fromkeys(reason for _, reason in paths)
+    return [(title.format(reason), [path for path, why in paths if why == reason]) for reason in reasons]
+
+
 def _print_lists(report: CheckReport, out: Console, shown_paths: int) -> None:
     unreadable = [f"{path}: {reason}" for path, reason in report.unreadable]
     classes = [f"{domain}: {name}" for domain, name in report.absent_classes]
@@ -88,7 +95,9 @@ def _print_lists(report: CheckReport, out: Console, shown_paths: int) -> None:
         ("on disk but in no split file (not used)", report.unlisted_images),
         ("classes absent from a domain", classes),
         ("folders that are no domain of this data set (not used)", report.unknown_folders),
+        *_by_reason("{} (not used)", report.passed_over),
         ("unreadable images", unreadable),
+        *_by_reason("with other pixels under encode.pixels=published: {}", report.pixels_matter),
     ]
     for title, lines in lists:
         if not lines:

@@ -12,11 +12,14 @@ from rich.progress import track
 
 from spg_dist.data.class_labels import class_labels
 from spg_dist.data.config import DataConfig
-from spg_dist.data.decoding import decode_rgb
 from spg_dist.data.errors import DatasetError, ImageRejected
+from spg_dist.data.layouts import PassedOver
 from spg_dist.data.loading import drawables
 from spg_dist.data.locating import FoundDataset, find_dataset
 from spg_dist.data.manifest import Split
+from spg_dist.data.pixel_differences import Difference, pixel_differences
+from spg_dist.data.remarks import release_of, unknown_folders
+from spg_dist.data.row_classes import require_classes_of_folders
 from spg_dist.data.split_draw import choose_splits
 from spg_dist.data.validation import (
     NamedImage,
@@ -43,12 +46,15 @@ class CheckReport:
         images: images on disk by (domain, class).
         split_images: images by (domain, split), empty if splits are to be drawn.
         published_images: domain -> published number of images, empty for a folder of the user's own.
+        release: name of the published release that these counts are of, where it is another than the usual one.
         published_classes: published number of classes, 0 for a folder of the user's own.
         absent_images: named in split files, not on disk.
         unlisted_images: on disk, in no split file (empty where there are no split files).
         absent_classes: (domain, class) without images, though another domain has the class.
         unknown_folders: folders with images that are no domain of the published data set.
+        passed_over: images on disk that the layout has no place for, or whose format is not read.
         unreadable: (path, reason), empty unless images were decoded.
+        pixels_matter: (path, why), of images whose pixels depend on `encode.pixels`; empty unless images were decoded.
         decoded: whether images were decoded.
         set_aside_limit: share of unreadable images (0 to 1) above which a job refuses the data set.
         problems: why the data set cannot be loaded as it is; empty if it can.
@@ -63,12 +69,15 @@ class CheckReport:
     images: Counter[tuple[str, str]]
     split_images: Counter[tuple[str, Split]]
     published_images: dict[str, int]
+    release: str
     published_classes: int
     absent_images: tuple[str, ...]
     unlisted_images: tuple[str, ...]
     absent_classes: tuple[tuple[str, str], ...]
     unknown_folders: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...]
     unreadable: tuple[tuple[str, str], ...]
+    pixels_matter: tuple[tuple[str, Difference], ...]
     decoded: bool
     set_aside_limit: float
     problems: tuple[str, ...]
@@ -111,6 +120,8 @@ def check_dataset(config: DataConfig, decode: bool = False) -> CheckReport:
     known = set(found.published.domains) if found.published else set()
     domains = sorted({image.domain for image in [*on_disk, *used]} | known)
     in_rows = None if listing.rows is None else {row.path for row in listing.rows}
+    release = release_of(found)
+    unreadable, pixels_matter = _decode(listing.root, (image.path for image in on_disk) if decode else ())
     return CheckReport(
         dataset=found.name,
         layout=found.layout,
@@ -120,13 +131,16 @@ def check_dataset(config: DataConfig, decode: bool = False) -> CheckReport:
         class_names=tuple(sorted({image.class_name for image in [*on_disk, *used]})),
         images=Counter((image.domain, image.class_name) for image in on_disk),
         split_images=Counter((image.domain, image.split) for image in used if image.split),
-        published_images=dict(found.published.images) if found.published else {},
+        published_images=dict(found.published.counts(release)) if found.published else {},
+        release=release,
         published_classes=found.published.class_count if found.published else 0,
         absent_images=tuple(sorted(path for paths in absent_rows(found).values() for path in paths)),
         unlisted_images=() if in_rows is None else tuple(sorted({i.path for i in on_disk} - in_rows)),
         absent_classes=tuple(absent_classes(found, on_disk, domains)),
-        unknown_folders=tuple(folder for folder in found.domain_folders() if found.domain(folder) is None),
-        unreadable=tuple(_unreadable(listing.root, (image.path for image in on_disk))) if decode else (),
+        unknown_folders=tuple(unknown_folders(found)),
+        passed_over=listing.passed_over,
+        unreadable=tuple(unreadable),
+        pixels_matter=tuple(pixels_matter),
         decoded=decode,
         set_aside_limit=config.max_set_aside_share,
         problems=tuple(_problems(found, used, domains, config)),
@@ -138,6 +152,7 @@ def _problems(found: FoundDataset, used: list[NamedImage], domains: list[str], c
     checks: list[Callable[[], object]] = [
         lambda: require_rows_present(found),
         lambda: domain_names(found, used),
+        lambda: require_classes_of_folders(found),
         lambda: class_labels(found),
         lambda: require_same_classes(found, used, domains),
     ]
@@ -156,13 +171,14 @@ def _problems(found: FoundDataset, used: list[NamedImage], domains: list[str], c
     return problems
 
 
-def _unreadable(root: Path, paths: Iterable[str]) -> list[tuple[str, str]]:
-    unreadable = []
+def _decode(root: Path, paths: Iterable[str]) -> tuple[list[tuple[str, str]], list[tuple[str, Difference]]]:
+    """What cannot be read, and what depends on `encode.pixels`."""
+    unreadable, differing = list[tuple[str, str]](), list[tuple[str, Difference]]()
     out = Console(stderr=True)
     shown = track(sorted(paths), "reading images", console=out, transient=True, disable=not out.is_terminal)
     for path in shown:
         try:
-            decode_rgb(root / from_text(path))
+            differing += [(path, why) for why in pixel_differences(root / from_text(path))]
         except ImageRejected as rejected:
             unreadable.append((path, rejected.reason))
-    return unreadable
+    return unreadable, differing

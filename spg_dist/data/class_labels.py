@@ -1,10 +1,15 @@
-"""Which class has which label: from split files, which must agree, or from the sorted names of the class folders."""
+"""Which class has which label: from split files, which must agree, or from the sorted names of the class folders.
+
+DomainNet's folders are sorted as its published lists number them, without regard to case, hyphens and underscores:
+`The_Eiffel_Tower` comes between `tent` and `tiger`, `t-shirt` after `trumpet`, `cello` before `cell_phone`.
+"""
 
 from __future__ import annotations
 
 from spg_dist.data.errors import DatasetError
 from spg_dist.data.layouts import SplitRow
 from spg_dist.data.locating import FoundDataset
+from spg_dist.data.published import plain
 
 
 def class_labels(found: FoundDataset) -> dict[str, int]:
@@ -22,7 +27,10 @@ def class_labels(found: FoundDataset) -> dict[str, int]:
 
 def _from_folders(found: FoundDataset) -> list[str]:
     folder_of: dict[str, str] = {}
-    for folder in sorted({image.class_folder for image in found.listing.images if found.domain(image.domain)}):
+    folders = sorted({image.class_folder for image in found.listing.images if found.domain(image.domain)})
+    if found.published and found.published.numbered_as_plain:
+        folders.sort(key=plain)
+    for folder in folders:
         earlier = folder_of.setdefault(found.class_name(folder), folder)
         if earlier != folder:
             raise DatasetError(
@@ -41,12 +49,12 @@ def _from_rows(found: FoundDataset, rows: list[SplitRow]) -> list[str]:
         by_name = first_of_name.setdefault(name, row)
         if by_label is not row and found.class_name(by_label.class_folder) != name:
             raise DatasetError(
-                f"{found.listing.root}: label {row.label} is {by_label.class_folder!r} in {by_label.source} and "
-                f"{row.class_folder!r} in {row.source}; restore the published split files"
+                f"{found.listing.root}: label {row.label} is {by_label.class_folder!r} in {by_label.where} and "
+                f"{row.class_folder!r} in {row.where}; restore the published split files"
             )
         if by_name.label != row.label:
             raise DatasetError(
-                f"{found.listing.root}: class {name!r} has label {by_name.label} in {by_name.source} and {row.label} "
-                f"in {row.source}; restore the published split files"
+                f"{found.listing.root}: class {name!r} has label {by_name.label} in {by_name.where} and {row.label} "
+                f"in {row.where}; restore the published split files"
             )
     return [found.class_name(first_of_label[label].class_folder) for label in sorted(first_of_label)]

@@ -5,4 +5,10 @@ from __future__ import annotations
 
 def escapes(path: str) -> bool:
     """Whether a path read from a file could leave the folder that it is joined to (on any operating system)."""
-    return path.startswith("/") or "\\" in path or ":" in path.split("/")[0] or ".." in path.split("/")
+    first, *rest = forward(path).split("/")
+    return (not first and bool(rest)) or ":" in first or ".." in (first, *rest)
+
+
+def forward(path: str) -> str:
+    """A path with forward slashes, as which Windows' backslashes are read."""
+    return path.replace("\\", "/")

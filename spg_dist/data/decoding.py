@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from spg_dist.data.errors import ImageRejected
 
-# Odd EXIF is of no interest here, see `_upright`; Pillow would warn of each such image.
+Pixels = Literal["upright", "published"]
+
+# Odd EXIF is of no interest here, see `upright`; Pillow would warn of each such image.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# It would also warn of each transparent palette that `published` reads as it is asked to.
+warnings.filterwarnings(
+    "ignore", message="Palette images with Transparency", category=UserWarning, module=r"PIL\.Image"
+)
 # Only formats that Pillow decodes itself: EPS, for one, would start Ghostscript on a file from the data set.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # Pillow's own warning threshold. A photograph of this size (89 megapixels) would need 270 MB as RGB.
@@ -28,22 +37,33 @@ UPRIGHT = {
 }
 
 
-def decode_rgb(path: Path) -> Image.Image:
-    """The image as 8-bit RGB, upright (EXIF orientation applied), transparency laid over white.
+def decode_rgb(path: Path, pixels: Pixels = "upright") -> Image.Image:
+    """The image as 8-bit RGB. Of an animation the first frame is taken.
 
-    16-bit greyscale is scaled from 0..65535 to 0..255. Of an animation the first frame is taken.
+    Arguments:
+        pixels: `upright`: EXIF orientation applied, transparency laid over white, 16-bit greyscale scaled from 0..65535
+            to 0..255. `published`: as the published pipeline reads it, `Image.open(path).convert("RGB")`: not turned,
+            alpha dropped, greyscale of more than 8 bits clipped at 255.
 
     Raises:
-        ImageRejected: the file is missing, unreadable, empty, truncated, no image, or larger than MAX_PIXELS.
+        ImageRejected: the file is missing, unreadable, empty, truncated, no image, or larger than MAX_PIXELS; for
+            `upright` also floating-point pixels, and 32-bit greyscale beyond 0..65535.
         MemoryError: this machine has no room for it; the image is named.
     """
+    with opened(path) as image:
+        return image.convert("RGB") if pixels == "published" else to_rgb(upright(image))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The image as Pillow has it, loaded; what fails to decode inside the block is raised as `decode_rgb` raises it."""
     try:
         if path.stat().st_size == 0:
             raise ImageRejected("the file is empty (0 bytes)")
         with Image.open(path, formats=FORMATS) as image:
             _check_size(image)
             image.load()
-            return _to_rgb(_upright(image))
+            yield image
     except ImageRejected:
         raise
     except UnidentifiedImageError as error:
@@ -68,7 +88,7 @@ def _check_size(image: Image.Image) -> None:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Turned and mirrored as its orientation says; whatever else its EXIF holds, odd or damaged, is of no interest."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
@@ -77,7 +97,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         return _from_16_bit(image)
     if image.mode == "F":

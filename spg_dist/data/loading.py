@@ -9,6 +9,8 @@ from spg_dist.data.class_labels import class_labels
 from spg_dist.data.config import DataConfig
 from spg_dist.data.locating import FoundDataset, find_dataset
 from spg_dist.data.manifest import ImageRecord, Manifest
+from spg_dist.data.remarks import remarks
+from spg_dist.data.row_classes import require_classes_of_folders
 from spg_dist.data.split_draw import Drawable, draw_splits
 from spg_dist.data.validation import (
     NamedImage,
@@ -37,6 +39,7 @@ def load_manifest(config: DataConfig, writable_splits: Path) -> Manifest:
     require_rows_present(found)
     images = named_images(found)
     domains = domain_names(found, images)
+    require_classes_of_folders(found)
     labels = class_labels(found)
     require_same_classes(found, images, domains)
     splits = found.listing.splits
@@ -75,4 +78,5 @@ def _manifest(
         images=tuple(records),
         left_out=frozenset(record.path for record in records if record.path.endswith(endings)),
         splits_source=splits_source,
+        remarks=remarks(found, images),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spg_dist.data.config import DataConfig
 from spg_dist.data.errors import DatasetError
-from spg_dist.data.layouts import FOLDER_LAYOUTS, LAYOUTS, Layout, Listing
+from spg_dist.data.layouts import FOLDER_LAYOUTS, LAYOUTS, SPLITS_NEXT_TO_IMAGES, Layout, Listing
 from spg_dist.data.layouts.listing import subfolders, walk_images
 from spg_dist.data.published import PUBLISHED, PublishedDataset, plain, recognise, spaced
 from spg_dist.file_names import require_utf8, to_text
@@ -48,12 +48,12 @@ class FoundDataset:
 
 
 def find_dataset(config: DataConfig) -> FoundDataset:
-    """List the data set of a configuration; `root` may be its folder or the folder that holds it.
+    """List the data set of a configuration; `root` may be its folder, the folder that holds it, or its `images/`.
 
     Raises:
         DatasetError: no such root, no images, no known layout, or several data sets to choose from.
     """
-    root = _existing_root(config)
+    root = _with_splits(_existing_root(config), config)
     named = PUBLISHED.get(config.dataset)
     found = [f for folder in _candidates(root, config) if (f := _list(folder, config, named)) is not None]
     # The root itself comes first: where it is a data set, its subfolders are not searched for another.
@@ -74,6 +74,18 @@ def _existing_root(config: DataConfig) -> Path:
     if not root.is_dir():
         raise DatasetError(f"{root} is a file: expected {_wanted(config)} as data.root")
     return root
+
+
+def _with_splits(root: Path, config: DataConfig) -> Path:
+    """The folder above, where the root is an `images/` whose published splits lie there: they are used, not drawn."""
+    layouts = [layout for layout in _layouts(config) if layout in SPLITS_NEXT_TO_IMAGES]
+    if root.name == "images" and any(layout.matches(root.parent) for layout in layouts):
+        return root.parent
+    return root
+
+
+def _layouts(config: DataConfig) -> tuple[Layout, ...]:
+    return FOLDER_LAYOUTS if config.dataset == "folder" else LAYOUTS
 
 
 def _wanted(config: DataConfig) -> str:
@@ -114,19 +126,21 @@ def _in_text(listing: Listing) -> Listing:
         require_utf8(domain, "the domain folder")
     for class_folder in {image.class_folder for image in listing.images}:
         require_utf8(class_folder, "the class folder")
-    return replace(listing, images=[image._replace(path=to_text(image.path)) for image in listing.images])
+    return replace(
+        listing,
+        images=[image._replace(path=to_text(image.path)) for image in listing.images],
+        passed_over=tuple(passed._replace(path=to_text(passed.path)) for passed in listing.passed_over),
+    )
 
 
 def _layout(folder: Path, config: DataConfig) -> Layout | None:
-    layouts = FOLDER_LAYOUTS if config.dataset == "folder" else LAYOUTS
-    return next((layout for layout in layouts if layout.matches(folder)), None)
+    return next((layout for layout in _layouts(config) if layout.matches(folder)), None)
 
 
 def _not_found(root: Path, config: DataConfig) -> DatasetError:
     if next(walk_images(root), None) is None:
         return DatasetError(f"no images at all under {root}: check data.root, or unpack the data set there")
-    layouts = FOLDER_LAYOUTS if config.dataset == "folder" else LAYOUTS
-    sought = "; ".join(layout.expects for layout in layouts)
+    sought = "; ".join(layout.expects for layout in _layouts(config))
     named = PUBLISHED.get(config.dataset)
     domains = f", with the domains {', '.join(named.domains)}" if named else ""
     seen = ", ".join(subfolders(root)[:8]) or "no folders"

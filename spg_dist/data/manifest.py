@@ -33,6 +33,7 @@ class Manifest:
         images: in a fixed order: by domain, then label, then path; paths as `to_text` writes them.
         left_out: paths the protocol excludes from stage 2 and the test (PACS: one sketch), kept for stage 1.
         splits_source: the layout and where the splits came from, for the log.
+        remarks: more lines for the log: which release it is, what on disk is not used.
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class Manifest:
     images: tuple[ImageRecord, ...]
     left_out: frozenset[str] = frozenset()
     splits_source: str = ""
+    remarks: tuple[str, ...] = ()
 
     def absolute(self, image: ImageRecord) -> Path:
         """Where the image lies on disk."""

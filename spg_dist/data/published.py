@@ -1,13 +1,14 @@
 """What is known of the five published data sets: names in circulation, domains, classes, image counts.
 
 Counts by domain. PACS: Li et al., ICCV 2017. VLCS: Fang et al., ICCV 2013. OfficeHome: Venkateswara et al., CVPR 2017.
-TerraIncognita: the ten-class selection of Beery et al., ECCV 2018, that DomainBed builds (24,330 images; tables that
-say 24,788 count an older selection). DomainNet: the cleaned release of Peng et al., ICCV 2019 (586,575 images).
+TerraIncognita: the ten-class selection of Beery et al., ECCV 2018, that DomainBed builds (24,330 images; its older one
+had 24,788). DomainNet: the cleaned release of Peng et al., ICCV 2019 (586,575 images; the original one had 596,010).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -27,6 +28,8 @@ class PublishedDataset:
         numbered_classes: class folders are called 0, 1, ... in some releases and mean `class_names`.
         left_out: endings of paths that the protocol keeps out of stage 2 and the test.
         absent_classes: (domain, class) pairs without images in the published files.
+        other_releases: name -> domain -> number of images, of releases that are passed around beside this one.
+        numbered_as_plain: the published lists number the classes in the order of their names as `plain` spells them.
     """
 
     key: str
@@ -39,6 +42,16 @@ class PublishedDataset:
     numbered_classes: bool = False
     left_out: tuple[str, ...] = ()
     absent_classes: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    other_releases: dict[str, dict[str, int]] = field(default_factory=dict)
+    numbered_as_plain: bool = False
+
+    def release(self, images: Mapping[str, int]) -> str:
+        """Name of the other release with just these numbers of images by domain; empty if there is none."""
+        return next((name for name, counts in self.other_releases.items() if counts == images), "")
+
+    def counts(self, release: str) -> dict[str, int]:
+        """Images by domain of a release; of the usual one for an empty name."""
+        return self.other_releases.get(release, self.images)
 
     def canonical_domain(self, folder: str) -> str | None:
         """The canonical name of a domain's folder, None for a folder that is no domain of this data set."""
@@ -107,6 +120,14 @@ TERRAINCOGNITA = PublishedDataset(
     images={"location_100": 4741, "location_38": 9736, "location_43": 3970, "location_46": 5883},
     class_count=10,
     class_names=("bird", "bobcat", "cat", "coyote", "dog", "empty", "opossum", "rabbit", "raccoon", "squirrel"),
+    other_releases={
+        "the older selection of 24,788 images": {
+            "location_100": 4879,
+            "location_38": 9767,
+            "location_43": 4020,
+            "location_46": 6122,
+        }
+    },
 )
 DOMAINNET = PublishedDataset(
     key="domainnet",
@@ -124,6 +145,17 @@ DOMAINNET = PublishedDataset(
     class_count=345,
     # Known gap of the published lists: painting_train.txt has no t-shirt.
     absent_classes=frozenset({("painting", "t-shirt")}),
+    other_releases={
+        "the original release of 596,010 images, before it was cleaned": {
+            "clipart": 48837,
+            "infograph": 53201,
+            "painting": 75759,
+            "quickdraw": 172500,
+            "real": 175327,
+            "sketch": 70386,
+        }
+    },
+    numbered_as_plain=True,
 )
 
 PUBLISHED: dict[str, PublishedDataset] = {d.key: d for d in (PACS, VLCS, OFFICEHOME, TERRAINCOGNITA, DOMAINNET)}

@@ -15,19 +15,21 @@ from typing import NamedTuple
 from spg_dist.data.confinement import escapes
 from spg_dist.data.errors import DatasetError
 from spg_dist.data.manifest import Split
+from spg_dist.user_text import read_user_text
 
 ENDING = "_train_val_split.json"
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class FileRow(NamedTuple):
-    """One row as written: `path` with the data set's folder name in front."""
+    """One row as written: `path` with the data set's folder name in front; `number` within its split."""
 
     path: str
     label: int
     domain: int
     class_name: str
     split: Split
+    number: int = 0
 
 
 def split_files(folder: Path) -> list[Path]:
@@ -58,9 +60,20 @@ def read_split_file(file: Path) -> list[FileRow]:
     return list(rows.values())
 
 
-def _load(file: Path) -> dict[str, list[object]]:
+def read_split_text(file: Path) -> str:
+    """The text of a split file or list. Raises DatasetError: it is no UTF-8, or cannot be read."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return read_user_text(file)
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _load(file: Path) -> dict[str, list[object]]:
+    text = read_split_text(file)
+    try:
+        content = json.loads(text)
     except ValueError as error:
         raise DatasetError(f"{file} is not readable as JSON ({error}); restore or delete it") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ("train", "val")):
@@ -75,7 +88,7 @@ def _row(file: Path, split: Split, number: int, values: object) -> FileRow:
                 raise DatasetError(
                     f"{file}, {split}[{number}]: the path {path!r} leaves the data set's folder; remove it"
                 )
-            return FileRow(path, label, domain, class_name, split)
+            return FileRow(path, label, domain, class_name, split, number)
     raise DatasetError(
         f"{file}, {split}[{number}]: {str(values)[:80]} is not [path, label, domain index, class name]; "
         "restore the published file"

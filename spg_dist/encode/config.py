@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from spg_dist.data import Pixels
+
 
 @dataclass
 class CacheConfig:
@@ -33,6 +35,11 @@ class EncodeConfig:
 
     shard_rows: int = 256
     """Images in one task and one shard: what a crash can lose at most."""
+
+    pixels: Pixels = "upright"
+    """How files become pixels. `upright`: turned as EXIF says, transparency laid over white, 16-bit greyscale scaled;
+    `published`: as the published pipeline reads them, neither turned nor laid over white, and clipped at 255. The
+    presets set `published`; `spg-dist data check --decode` lists the images for which it matters."""
 
     views: int = 0
     """Augmented views (random-resized-crop 0.08-1, flip) of each training image beside the plain one; 0 trains on the

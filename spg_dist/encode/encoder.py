@@ -97,7 +97,7 @@ class ImageEncoder:
 
     def _read(self, path: Path, digest: str) -> Read:
         try:
-            return self.transform.pixels(decode_rgb(path), digest)
+            return self.transform.pixels(decode_rgb(path, self.transform.decoding), digest)
         except ImageRejected as rejection:
             return rejection
 

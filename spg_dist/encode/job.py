@@ -9,7 +9,7 @@ from importlib import metadata
 from cache import DigestIndex, FeatureCache, FeatureKey, StoreName
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import Clip
-from spg_dist.data import ImageRecord, Manifest
+from spg_dist.data import ImageRecord, Manifest, Pixels
 from spg_dist.encode.config import CacheConfig, EncodeConfig
 from spg_dist.encode.shard import ShardReport, ShardTask
 from spg_dist.encode.transform import PLAIN, ImageTransform, view_name
@@ -116,7 +116,7 @@ class EncodeJob:
                 self.digest_of[image.path] = digest
 
     def _encode_view(self, view: str, images: list[ImageRecord]) -> FeatureKey:
-        key = feature_key(self.clip, view, self.cache.dtype)
+        key = feature_key(self.clip, view, self.cache.dtype, self.config.pixels)
         store = FeatureCache.open(self.root, key, store=self.cache.store, provenance=self._provenance())
         images = [image for image in images if image.path not in self.summary.set_aside]
         missing = store.missing([self.digest_of[image.path] for image in images])
@@ -185,9 +185,9 @@ class EncodeJob:
             )
 
 
-def feature_key(clip: Clip, view: str, dtype: str) -> FeatureKey:
+def feature_key(clip: Clip, view: str, dtype: str, pixels: Pixels = "upright") -> FeatureKey:
     """The address of one view's features."""
-    transform = ImageTransform(clip.preprocess, view)
+    transform = ImageTransform(clip.preprocess, view, pixels)
     return FeatureKey(
         backbone=clip.fingerprint, transform=transform.fingerprint, view=view, dtype=dtype, width=clip.feature_width
     )

@@ -72,7 +72,9 @@ def encode_shard(task: ShardTask) -> ShardReport:
     read_seconds = encode_seconds = write_seconds = 0.0
     for mine in cache.claims(task.digests):
         clip = loaded_clip(task.clip)
-        encoder = ImageEncoder(clip, ImageTransform(clip.preprocess, task.key.view), task.encode.batch_size)
+        encoder = ImageEncoder(
+            clip, ImageTransform(clip.preprocess, task.key.view, task.encode.pixels), task.encode.batch_size
+        )
         done = encoder([Path(path_of[digest]) for digest in mine], mine)
         began = time.perf_counter()
         if done.kept:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-from spg_dist.data.decoding import MAX_PIXELS
+from spg_dist.data.decoding import MAX_PIXELS, Pixels
 from spg_dist.data.errors import ImageRejected
 
 PLAIN = "plain"
@@ -39,10 +39,11 @@ class ImageTransform:
         preprocess: open_clip's fields (size, mean, std, interpolation, resize_mode, fill_color), which belong to the
             weights.
         view: `plain` or `aug-<seed>-<k>`.
+        decoding: how files become pixels, see `decode_rgb`.
     """
 
-    def __init__(self, preprocess: dict[str, Any], view: str = PLAIN) -> None:
-        self.preprocess, self.view = preprocess, view
+    def __init__(self, preprocess: dict[str, Any], view: str = PLAIN, decoding: Pixels = "upright") -> None:
+        self.preprocess, self.view, self.decoding = preprocess, view, decoding
         *self._resize, _to_tensor, normalize = image_transform_v2(
             PreprocessCfg(**preprocess), is_train=False
         ).transforms
@@ -52,9 +53,11 @@ class ImageTransform:
 
     @property
     def fingerprint(self) -> str:
-        """All that determines the pixels, but the view's name; the crop's limits count where there is a crop."""
+        """All that determines the pixels, but the view's name: the crop's limits where there is a crop, the decoding
+        where it is not `upright`, which caches of before had."""
         crop = {} if self.view == PLAIN else {"crop": {"scale": CROP_SCALE, "ratio": CROP_RATIO, "flip": FLIP_SHARE}}
-        return json.dumps(self.preprocess | crop, sort_keys=True)
+        decoding = {} if self.decoding == "upright" else {"pixels": self.decoding}
+        return json.dumps(self.preprocess | crop | decoding, sort_keys=True)
 
     def pixels(self, image: Image, digest: str) -> np.ndarray:
         """(H, W, 3) uint8 of the tower's size. `digest` of the image's bytes fixes the draw of an augmented view.

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,14 +36,24 @@ IMAGES_AT_ONCE = 256
 COLUMNS = ("image", "method", "predicted", "probability", "spread", "by_draw", "set_aside")
 
 
-def find_images(place: Path) -> list[Path]:
+class FoundImages(NamedTuple):
+    """Image files below a folder, and those in formats that are not read."""
+
+    images: list[Path]
+    unread: list[Path]
+
+
+def find_images(place: Path) -> FoundImages:
     """The image files below a folder, or the one file. Raises ValueError where there is none."""
     if not place.exists():
         raise ValueError(f"{place} does not exist: give an image or a folder of images")
-    found = [place] if place.is_file() else [place / path for path in sorted(walk_images(place))]
+    if place.is_file():
+        return FoundImages([place], [])
+    unread: list[str] = []
+    found = [place / path for path in sorted(walk_images(place, unread=unread))]
     if not found:
         raise ValueError(f"no images below {place}: expected files that end in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return found
+    return FoundImages(found, [place / path for path in sorted(unread)])
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,8 @@ def _encode(
 
     Features are rounded as the cache rounds them: of a target's images a run then says what its own test said.
     """
-    encoder = ImageEncoder(clip, ImageTransform(clip.preprocess), config.encode.batch_size)
+    transform = ImageTransform(clip.preprocess, decoding=config.encode.pixels)
+    encoder = ImageEncoder(clip, transform, config.encode.batch_size)
     dtype: torch.dtype = getattr(torch, config.cache.dtype)
     digests: dict[int, str] = {}
     set_aside: dict[int, str] = {}

@@ -50,7 +50,8 @@ def _load_manifest(data: DataConfig, display: Display) -> Manifest:
         f"{manifest.dataset}: {len(manifest.images)} images, {len(manifest.domains)} domains "
         f"({', '.join(manifest.domains)}), {len(manifest.class_names)} classes in {manifest.root}"
     )
-    display.say(f"splits: {manifest.splits_source}")
+    for line in (f"splits: {manifest.splits_source}", *manifest.remarks):
+        display.say(line)
     return manifest
 
 

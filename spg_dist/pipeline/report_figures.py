@@ -108,7 +108,7 @@ def shown_tests(tests: list[TestSpec], seed: int) -> list[TestSpec]:
 
 
 def _thumbnail(experiment: Experiment, image: str) -> bytes:
-    picture = decode_rgb(experiment.manifest.root / from_text(image))
+    picture = decode_rgb(experiment.manifest.root / from_text(image), experiment.config.encode.pixels)
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=82)

@@ -33,7 +33,7 @@ def seen(root: Path, dataset: str = "folder") -> Iterator[object]:
     manifest, report = load_manifest(config, root.parent / "splits"), check_dataset(config)
     yield manifest.domains, manifest.class_names, len(manifest.images)
     yield report.domains, report.class_names, sum(report.images.values())
-    yield DOMAINS, CLASSES, len(find_images(root))
+    yield DOMAINS, CLASSES, len(find_images(root).images)
 
 
 @pytest.mark.parametrize("place", ["", "art", "art/car"])
@@ -68,4 +68,4 @@ def test_symbolic_links_are_followed_but_not_back_up(images: Path) -> None:
 def test_predict_finds_images_at_any_depth(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*map(str, range(12)))
     put_image(deep)
-    assert find_images(tmp_path) == [deep / "0.png"]
+    assert find_images(tmp_path).images == [deep / "0.png"]

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spg_dist.data.layouts.listing import (
-    FoundImage,
-    Layout,
-    Listing,
-    domain_folders,
-    has_image,
-    image_base,
-    image_files,
-    subfolders,
-)
+from spg_dist.data.layouts.class_walk import ClassWalk
+from spg_dist.data.layouts.listing import Layout, Listing, domain_folders, has_image, image_base, subfolders
 
 
 def _matches(folder: Path) -> bool:
@@ -26,14 +18,9 @@ def _matches(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> Listing:
-    base, prefix = image_base(folder)
-    images = [
-        FoundImage(f"{prefix}{domain}/{class_folder}/{name}", domain, class_folder, None)
-        for domain in domain_folders(base)
-        for class_folder in subfolders(base / domain)
-        for name in image_files(base / domain / class_folder)
-    ]
-    return Listing(root=folder, images=images, rows=None, splits="")
+    walk = ClassWalk(*image_base(folder))
+    images = [image for domain in walk.domains() for image in walk.images(f"{domain}/")]
+    return Listing(folder, images, rows=None, splits="", passed_over=tuple(walk.passed_over))
 
 
 CLASS_FOLDERS = Layout(

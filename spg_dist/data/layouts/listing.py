@@ -6,11 +6,18 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from spg_dist.data.manifest import Split
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+# What holds pictures too, and is not read: what Pillow reads with other libraries or not at all, raw and vector files.
+UNREAD_SUFFIXES = frozenset(
+    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".psd", ".tga", ".ico", ".eps", ".exr", ".hdr"}
+    | {".pbm", ".pnm", ".pfm", ".dds", ".pcx", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"}
+)
 SPLIT_FILES_FOLDER = "spg_coop_splits"
 # Folders that operating systems, network drives and notebooks put anywhere (those that begin with a dot are hidden).
 SYSTEM_FOLDERS = frozenset(
@@ -29,6 +36,16 @@ SYSTEM_FOLDERS = frozenset(
 NO_DOMAINS = frozenset({SPLIT_FILES_FOLDER, "splits"})
 
 
+Reason = Literal["deeper than the class folders", "outside the class folders", "in formats that are not read"]
+
+
+class PassedOver(NamedTuple):
+    """An image that a layout comes across and does not use. `path` is relative to the listing's root."""
+
+    path: str
+    reason: Reason
+
+
 class FoundImage(NamedTuple):
     """An image file on disk. `path` is relative to the listing's root; `split` is None where folders do not say it."""
 
@@ -39,7 +56,11 @@ class FoundImage(NamedTuple):
 
 
 class SplitRow(NamedTuple):
-    """A line of a split file. `path` is relative to the listing's root; the file need not exist."""
+    """A row of a split file. `path` is relative to the listing's root; the file need not exist.
+
+    `class_folder` is what the row calls its class, or its folder where it says nothing. `source` is the file's name,
+    `place` where in it the row stands.
+    """
 
     path: str
     domain: str
@@ -47,6 +68,12 @@ class SplitRow(NamedTuple):
     label: int
     split: Split
     source: str
+    place: str
+
+    @property
+    def where(self) -> str:
+        """File and place, for messages."""
+        return f"{self.source} ({self.place})"
 
 
 @dataclass(frozen=True)
@@ -58,12 +85,14 @@ class Listing:
         images: image files on disk.
         rows: lines of split files, None where the layout has none.
         splits: where the splits come from, for the log; empty if they must be drawn.
+        passed_over: image files on disk that are not in `images`.
     """
 
     root: Path
     images: list[FoundImage]
     rows: list[SplitRow] | None
     splits: str
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,10 +135,9 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")  # noqa: PTH122
 
 
-def image_files(folder: Path) -> list[str]:
-    """Names of the image files directly in a folder."""
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries if is_image(entry.name)]
+def is_unread(name: str) -> bool:
+    """By suffix: it holds a picture in a format that is not read."""
+    return os.path.splitext(name)[1].lower() in UNREAD_SUFFIXES and not name.startswith(".")  # noqa: PTH122
 
 
 def has_image(folder: Path) -> bool:
@@ -118,24 +146,34 @@ def has_image(folder: Path) -> bool:
         return any(is_image(entry.name) for entry in entries)
 
 
-def walk_images(folder: Path, prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+def walk_images(
+    folder: Path, prefix: str = "", unread: list[str] | None = None, above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[str]:
     """Relative paths (prefix + names, forward slashes) of all images at any depth, in no particular order.
 
     Symbolic links are followed; one that leads back up is not.
 
     Arguments:
+        unread: takes the paths of the images in formats that are not read.
         above: device and inode of each folder on the way down to this one.
     """
-    status = folder.stat()
-    here = status.st_dev, status.st_ino
+    here = identity(folder)
     if here in above:
         return
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_image(entry.name):
                 yield prefix + entry.name
+            elif unread is not None and is_unread(entry.name):
+                unread.append(prefix + entry.name)
             elif may_hold_images(entry.name) and entry.name not in NO_DOMAINS and entry.is_dir():
-                yield from walk_images(Path(entry.path), f"{prefix}{entry.name}/", above | {here})
+                yield from walk_images(Path(entry.path), f"{prefix}{entry.name}/", unread, above | {here})
+
+
+def identity(folder: Path) -> tuple[int, int]:
+    """Device and inode of a folder."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def image_base(folder: Path) -> tuple[Path, str]:

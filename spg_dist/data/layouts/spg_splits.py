@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+from spg_dist.data.confinement import forward
 from spg_dist.data.errors import DatasetError
 from spg_dist.data.layouts.listing import (
     SPLIT_FILES_FOLDER,
     FoundImage,
     Layout,
     Listing,
+    PassedOver,
     SplitRow,
     image_base,
     walk_images,
@@ -22,7 +24,8 @@ VLCS_COPIES = frozenset({"train", "crossval"})
 
 def _read(folder: Path) -> Listing:
     base, prefix = image_base(folder)
-    on_disk = set(walk_images(base, prefix))
+    unread: list[str] = []
+    on_disk = set(walk_images(base, prefix, unread))
     rows: dict[str, SplitRow] = {}
     for file in split_files(folder / SPLIT_FILES_FOLDER):
         for row in _resolve(file, read_split_file(file), on_disk, prefix):
@@ -31,12 +34,18 @@ def _read(folder: Path) -> Listing:
                 raise DatasetError(
                     f"{file} names {row.path}, and so does {earlier.source}; restore the published files"
                 )
-    images = [_found(path, prefix) for path in sorted(on_disk) if path.removeprefix(prefix).count("/") >= 2]
+    least = prefix.count("/") + 2
+    images = [_found(path, prefix) for path in sorted(on_disk) if path.count("/") >= least]
+    outside = sorted(path for path in on_disk if path.count("/") < least)
     return Listing(
         root=folder,
         images=_without_copies(images, rows),
         rows=list(rows.values()),
         splits=f"published files in {folder / SPLIT_FILES_FOLDER}",
+        passed_over=(
+            *(PassedOver(path, "outside the class folders") for path in outside),
+            *(PassedOver(path, "in formats that are not read") for path in sorted(unread)),
+        ),
     )
 
 
@@ -49,23 +58,24 @@ def _resolve(file: Path, file_rows: list[FileRow], on_disk: set[str], prefix: st
     drop = _folders_to_drop(file_rows, on_disk, prefix)
     rows = []
     for row in file_rows:
-        parts = row.path.split("/")[drop:]
+        parts = forward(row.path).split("/")[drop:]
         if len(parts) < 2:
             raise DatasetError(
                 f"{file}: the path {row.path!r} is too short, expected <data set>/images/<domain>/<class>/<image>; "
                 "restore the published file"
             )
-        rows.append(SplitRow(prefix + "/".join(parts), parts[0], row.class_name, row.label, row.split, file.name))
+        path, place = prefix + "/".join(parts), f"{row.split}[{row.number}]"
+        rows.append(SplitRow(path, parts[0], row.class_name, row.label, row.split, file.name, place))
     return rows
 
 
 def _folders_to_drop(rows: list[FileRow], on_disk: set[str], prefix: str) -> int:
     for row in rows:
-        parts = row.path.split("/")
+        parts = forward(row.path).split("/")
         for drop in range(len(parts) - 2):
             if prefix + "/".join(parts[drop:]) in on_disk:
                 return drop
-    parts = rows[0].path.split("/") if rows else []
+    parts = forward(rows[0].path).split("/") if rows else []
     return parts.index("images") + 1 if "images" in parts else 1
 
 

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spg_dist.data.layouts.listing import (
-    FoundImage,
-    Layout,
-    Listing,
-    domain_folders,
-    image_base,
-    image_files,
-    subfolders,
-)
+from spg_dist.data.layouts.class_walk import ClassWalk
+from spg_dist.data.layouts.listing import Layout, Listing, domain_folders, image_base, subfolders
 from spg_dist.data.manifest import Split
 
 SPLIT_OF_FOLDER: dict[str, Split] = {"train": "train", "crossval": "val", "val": "val", "test": "test"}
 
 
-def _splits_of(domain: Path) -> dict[str, Split]:
-    """Which folders of a domain to read, as which split.
+def _splits_of(present: set[str]) -> dict[str, Split]:
+    """Which of the folders present in a domain to read, as which split.
 
     VLCS's `full` is train and crossval once more, so it is read only where those are not there; then, as in the SPG
     authors' published files, `full` is train and `test` is val.
     """
-    present = set(subfolders(domain))
     if "full" in present and not {"train", "crossval"} <= present:
         return {"full": "train", **({"test": "val"} if "test" in present else {})}
     return {name: split for name, split in SPLIT_OF_FOLDER.items() if name in present}
@@ -39,15 +31,15 @@ def _matches(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> Listing:
-    base, prefix = image_base(folder)
+    walk = ClassWalk(*image_base(folder))
     images = [
-        FoundImage(f"{prefix}{domain}/{split_folder}/{class_folder}/{name}", domain, class_folder, split)
-        for domain in domain_folders(base)
-        for split_folder, split in _splits_of(base / domain).items()
-        for class_folder in subfolders(base / domain / split_folder)
-        for name in image_files(base / domain / split_folder / class_folder)
+        image
+        for domain in walk.domains()
+        for split_folder, split in _splits_of(set(walk.folders(f"{domain}/"))).items()
+        for image in walk.images(f"{domain}/{split_folder}/", split)
     ]
-    return Listing(root=folder, images=images, rows=None, splits="published folders <domain>/<split>/<class>")
+    splits = "published folders <domain>/<split>/<class>"
+    return Listing(folder, images, rows=None, splits=splits, passed_over=tuple(walk.passed_over))
 
 
 SPLIT_FOLDERS = Layout(

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from spg_dist.data.confinement import escapes
+from spg_dist.data.confinement import escapes, forward
 from spg_dist.data.errors import DatasetError
-from spg_dist.data.layouts.listing import (
-    FoundImage,
-    Layout,
-    Listing,
-    SplitRow,
-    domain_folders,
-    image_base,
-    image_files,
-    subfolders,
-)
+from spg_dist.data.layouts.class_walk import ClassWalk
+from spg_dist.data.layouts.listing import Layout, Listing, SplitRow, domain_folders, image_base
 from spg_dist.data.manifest import Split
+from spg_dist.data.split_files import read_split_text
 
 KFOLD_ENDINGS: dict[str, Split] = {
     "_train_kfold.txt": "train",
@@ -47,31 +41,33 @@ def _is_list_of(file: Path, domain: str, domains: list[str]) -> bool:
     if domain in domains:
         return True
     with file.open("rb") as lines:
-        return next(lines, b"").removeprefix(codecs.BOM_UTF8).startswith(os.fsencode(f"{domain}/"))
+        first = next(lines, b"").removeprefix(codecs.BOM_UTF8).replace(b"\\", b"/")
+    return first.startswith(os.fsencode(f"{domain}/"))
 
 
-def _lines(file: Path) -> Iterator[tuple[str, int]]:
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            path, _, label = line.strip().rpartition(" ")
-            if path.count("/") < 2 or not label.isdecimal():
-                raise DatasetError(
-                    f"{file}, line {number}: {line.strip()[:80]!r} is not '<domain>/<class>/<image> <label>'; "
-                    "restore the published file"
-                )
-            if escapes(path):
-                raise DatasetError(f"{file}, line {number}: the path {path!r} leaves the data set's folder; remove it")
-            yield path, int(label)
+def _lines(file: Path) -> Iterator[tuple[int, str, int]]:
+    """Number of each line, its path and its label."""
+    for number, line in enumerate(io.StringIO(read_split_text(file), newline=None), start=1):
+        if not line.strip():
+            continue
+        written, _, label = line.strip().rpartition(" ")
+        path = forward(written)
+        if path.count("/") < 2 or not label.isdecimal():
+            raise DatasetError(
+                f"{file}, line {number}: {line.strip()[:80]!r} is not '<domain>/<class>/<image> <label>'; "
+                "restore the published file"
+            )
+        if escapes(path):
+            raise DatasetError(f"{file}, line {number}: the path {path!r} leaves the data set's folder; remove it")
+        yield number, path, int(label)
 
 
 def _rows(files: list[tuple[Path, Split]], prefix: str) -> list[SplitRow]:
     rows: dict[str, SplitRow] = {}
     for file, split in files:
-        for path, label in _lines(file):
+        for number, path, label in _lines(file):
             domain, class_folder = path.split("/")[:2]
-            row = SplitRow(prefix + path, domain, class_folder, label, split, file.name)
+            row = SplitRow(prefix + path, domain, class_folder, label, split, file.name, f"line {number}")
             earlier = rows.setdefault(row.path, row)
             # Dassl's PACS test lists repeat train and crossval: only rows beyond those are test images.
             if earlier is not row and split != "test":
@@ -83,16 +79,11 @@ def _rows(files: list[tuple[Path, Split]], prefix: str) -> list[SplitRow]:
 
 
 def _read(folder: Path, endings: dict[str, Split]) -> Listing:
-    base, prefix = image_base(folder)
     files = _list_files(folder, endings)
-    images = [
-        FoundImage(f"{prefix}{domain}/{class_folder}/{name}", domain, class_folder, None)
-        for domain in domain_folders(base)
-        for class_folder in subfolders(base / domain)
-        for name in image_files(base / domain / class_folder)
-    ]
-    place = files[0][0].parent
-    return Listing(root=folder, images=images, rows=_rows(files, prefix), splits=f"published lists in {place}")
+    walk = ClassWalk(*image_base(folder))
+    images = [image for domain in walk.domains() for image in walk.images(f"{domain}/")]
+    splits = f"published lists in {files[0][0].parent}"
+    return Listing(folder, images, _rows(files, walk.prefix), splits, tuple(walk.passed_over))
 
 
 KFOLD_LISTS = Layout(

@@ -195,7 +195,7 @@ def test_a_missing_file_or_preset_is_refused_with_the_nearest_preset(refused: Re
             ".*'stage1' stands in line 1 and again in line 3",
         ),
         (b"stage2:\n  epochs: 3\n  dropout: 0.1\n  epochs: 4", ".*'epochs' stands in line 2 and again in line 4"),
-        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not UTF-8 in line 1"),
         (b"!!python/object/apply:os.system ['touch pwned']", "is not valid YAML"),
     ],
 )

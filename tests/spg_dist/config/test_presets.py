@@ -31,7 +31,7 @@ def test_every_preset_loads_and_comes_back_from_its_own_dump(name: str) -> None:
     assert config.data.dataset == name.rsplit("-", 1)[-1]
     assert config.data.root == "x"
     assert (config.clip.model, config.clip.pretrained) == ("ViT-B-16", "openai")
-    assert config.encode.views == 8
+    assert (config.encode.views, config.encode.pixels) == (8, "published")
     assert load_config(dump_config(config), "config.yaml") == config
 
 

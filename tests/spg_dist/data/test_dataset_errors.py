@@ -109,7 +109,10 @@ def test_one_label_with_two_names(pacs: Any, error_of: Callable[..., str]) -> No
 
     edit_split(pacs.folder, "c", rename)
     message = error_of(pacs.folder)
-    assert "label 0 is 'dog' in a_train_val_split.json and 'cat' in c_train_val_split.json" in message
+    assert (
+        "label 0 is 'dog' in a_train_val_split.json (train[0]) and 'cat' in c_train_val_split.json (train[0])"
+        in message
+    )
 
 
 def test_one_name_with_two_labels(pacs: Any, error_of: Callable[..., str]) -> None:
@@ -120,7 +123,7 @@ def test_one_name_with_two_labels(pacs: Any, error_of: Callable[..., str]) -> No
 
     edit_split(pacs.folder, "c", relabel)
     message = error_of(pacs.folder)
-    assert "class 'dog' has label 0 in a_train_val_split.json and 5 in c_train_val_split.json" in message
+    assert "class 'dog' has label 0 in a_train_val_split.json (train[0]) and 5 in c_train_val_split.json" in message
 
 
 def test_two_class_folders_with_one_name(toys: Any, error_of: Callable[..., str]) -> None:

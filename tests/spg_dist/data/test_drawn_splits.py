@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spg_dist.data import DataConfig, DatasetError, Manifest, load_manifest
-from spg_dist.data.layouts import class_folders, listing
+from spg_dist.data.layouts.class_walk import ClassWalk
 from spg_dist.data.split_draw import Drawable, choose_splits
 
 
@@ -58,7 +58,8 @@ def test_the_draw_does_not_depend_on_the_order_of_listing(
     large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = load(large, tmp_path / "w1")
-    monkeypatch.setattr(class_folders, "image_files", lambda folder: listing.image_files(folder)[::-1])
+    listed = ClassWalk.image_files
+    monkeypatch.setattr(ClassWalk, "image_files", lambda walk, place: listed(walk, place)[::-1])
     assert load(large, tmp_path / "w2").images == here.images
 
 

@@ -73,6 +73,12 @@ class TestEveryLayout:
         else:
             assert load_manifest(outside, tmp_path / "splits") == inside
 
+    def test_images_given_as_root_keep_the_published_splits_next_to_them(self, tree: Any, tmp_path: Path) -> None:
+        if tree.drawn or not (tree.folder / "images").is_dir():
+            pytest.skip("this layout has no split files next to images/")
+        above = load_manifest(self.config(tree), tmp_path / "splits")
+        assert load_manifest(self.config(tree, root=str(tree.folder / "images")), tmp_path / "splits") == above
+
     def test_auto_recognises_it(self, tree: Any, tmp_path: Path) -> None:
         named = load_manifest(self.config(tree), tmp_path / "splits")
         assert load_manifest(self.config(tree, dataset="auto"), tmp_path / "splits") == named
@@ -81,5 +87,6 @@ class TestEveryLayout:
         report = check_dataset(self.config(tree), decode=True)
         assert report.ok
         assert not (report.absent_images or report.absent_classes or report.unreadable or report.unknown_folders)
+        assert not (report.passed_over or report.pixels_matter or report.release)
         assert report.domains == tree.domains
         assert sum(report.images.values()) >= sum(tree.per_class.values()) * len(tree.domains) * len(tree.class_names)

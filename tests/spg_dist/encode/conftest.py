@@ -37,7 +37,7 @@ def encode(clip: Clip, tmp_path: Path) -> Encode:
         share: float = 0.01,
         with_clip: Clip = clip,
         run_task: Callable[[ShardTask], ShardReport] = encode_shard,
-        **settings: int,
+        **settings: int | str,
     ) -> Encoded:
         tasks: list[ShardTask] = []
 

@@ -15,7 +15,7 @@ from PIL import Image
 from small_images import picture
 
 from spg_dist.clip.load import Clip
-from spg_dist.data import decode_rgb
+from spg_dist.data import Pixels, decode_rgb
 from spg_dist.encode import encoder as encoder_module
 from spg_dist.encode.encoder import BATCHES_AHEAD, ImageEncoder
 from spg_dist.encode.transform import ImageTransform
@@ -94,9 +94,9 @@ def test_no_more_batches_are_decoded_ahead_than_memory_is_meant_for(
     decoded: list[Path] = []
     ahead: list[int] = []
 
-    def decode(path: Path) -> Image.Image:
+    def decode(path: Path, pixels: Pixels) -> Image.Image:
         decoded.append(path)
-        return decode_rgb(path)
+        return decode_rgb(path, pixels)
 
     def encode(pixels: list[np.ndarray]) -> np.ndarray:
         time.sleep(0.05)  # long enough for the reader to decode all that it may

@@ -1,0 +1,76 @@
+"""`encode.pixels` reaches every view, has a key of its own, and leaves the keys of `upright` as they were."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from encode_material import Encode, Encoded
+from PIL import Image
+from small_images import picture, write_images
+
+from spg_dist.clip.load import Clip
+from spg_dist.encode import transform
+from spg_dist.encode.transform import PLAIN, ImageTransform, view_name
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """Images of which some are turned, clear or of 16 bits."""
+    root = write_images(tmp_path / "odd", images_per_class=4)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for domain in ("art", "photo"):
+        place = root / domain / "bear"
+        picture("turned", domain).save(place / "turned.png", exif=exif)
+        clear = picture("clear", domain).convert("RGBA")
+        clear.putalpha(80)
+        clear.save(place / "clear.png")
+        deep = np.asarray(picture("deep", domain).convert("L")).astype(np.uint16) * 257
+        Image.fromarray(deep).save(place / "deep.png")
+    return root
+
+
+def open_clips_own(clip: Clip, paths: list[Path]) -> torch.Tensor:
+    """open_clip's transform of what Pillow opens, which it converts to RGB itself."""
+    model, _, preprocess = open_clip.create_model_and_transforms("tiny-rn")
+    model.load_state_dict(clip.model.state_dict())
+    model.eval()
+    with torch.no_grad():
+        features = [model.encode_image(preprocess(Image.open(path)).unsqueeze(0)) for path in paths]
+    return torch.nn.functional.normalize(torch.cat(features), dim=-1)
+
+
+def plain_features(encoded: Encoded) -> dict[str, torch.Tensor]:
+    features = encoded.table().features(np.arange(len(encoded.manifest.images)))
+    return dict(zip((image.path for image in encoded.manifest.images), features, strict=True))
+
+
+def test_published_features_are_those_of_a_plain_loop_with_pillow(encode: Encode, odd: Path, clip: Clip) -> None:
+    found = plain_features(encode(odd, pixels="published"))
+    expected = open_clips_own(clip, [odd / path for path in found])
+    torch.testing.assert_close(torch.stack(list(found.values())), expected, rtol=1e-3, atol=2e-4)
+
+
+def test_one_cache_keeps_both_apart_and_nothing_is_encoded_twice(encode: Encode, odd: Path) -> None:
+    upright, published = encode(odd, views=1), encode(odd, pixels="published", views=1)
+    assert published.summary.encoded == upright.summary.encoded > 0
+    assert not {key.digest for key in upright.views.keys} & {key.digest for key in published.views.keys}
+    again = [encode(odd, views=1, pixels=pixels) for pixels in ("upright", "published")]
+    assert [done.summary.encoded for done in again] == [0, 0]
+    here, there = plain_features(again[0]), plain_features(again[1])
+    differing = {Path(path).stem for path in here if not torch.equal(here[path], there[path])}
+    assert differing == {"turned", "clear", "deep"}
+
+
+@pytest.mark.parametrize("view", [PLAIN, view_name(1, 0)])
+def test_the_fingerprints_of_upright_are_those_of_before(clip: Clip, view: str) -> None:
+    """Byte for byte: else every cache would be encoded anew and every run trained again."""
+    crop = {"scale": transform.CROP_SCALE, "ratio": transform.CROP_RATIO, "flip": transform.FLIP_SHARE}
+    before = json.dumps(clip.preprocess | ({} if view == PLAIN else {"crop": crop}), sort_keys=True)
+    assert ImageTransform(clip.preprocess, view).fingerprint == before
+    assert ImageTransform(clip.preprocess, view, "published").fingerprint != before
