@@ -86,9 +86,11 @@ def test_images_of_any_name_are_named_where_they_are_set_aside(
     root = draw_images(tmp_path / "set", ("art", "photo"), CLASSES[:2], each=6)
     for name in (LATIN_1, "line\nbreak"):
         (root / "art" / CLASSES[0] / f"{name}.png").write_bytes(b"no image")
+        (root / "art" / f"loose {name}.png").write_bytes(b"passed over")
     assert cli.main(["data", "check", str(root), "--decode"]) == 1
     printed = capsys.readouterr().out
     assert "art/boat/M<FC>ller.png" in printed and "art/boat/line<0A>break.png" in printed
+    assert "art/loose M<FC>ller.png" in printed and "art/loose line<0A>break.png" in printed
     full_pipeline.main(arguments(root, tmp_path, "methods=[zero-shot]", "data.max_set_aside_share=0.2"))
     printed = capsys.readouterr().out
     assert "art/boat/M<FC>ller.png" in printed and "art/boat/line<0A>break.png" in printed
