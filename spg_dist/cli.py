@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     digest = "also read every file, and list images that stand twice, byte for byte"
     check.add_argument("--digest", action="store_true", help=digest)
-    decode = "also decode every image, and list those that cannot be, and those for which encode.pixels matters; with --digest"
+    decode = "also decode every image (digests too), list those that cannot be, and where encode.pixels matters"
     check.add_argument("--decode", action="store_true", help=decode)
     caches = "look after the feature cache: ls, info, verify, repair, compact, gc, convert, export, import"
     cache_commands.build_parser(rooms.add_parser("cache", help=caches, description=caches.capitalize()))
