@@ -28,7 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--dataset", default="auto", choices=datasets, help="the data set to expect; auto (the default) recognises it"
     )
-    decode = "also read every image, and list those that cannot be, and those for which encode.pixels matters"
+    digest = "also read every file, and list images that stand twice, byte for byte"
+    check.add_argument("--digest", action="store_true", help=digest)
+    decode = "also decode every image (digests too), list those that cannot be, and where encode.pixels matters"
     check.add_argument("--decode", action="store_true", help=decode)
     caches = "look after the feature cache: ls, info, verify, repair, compact, gc, convert, export, import"
     cache_commands.build_parser(rooms.add_parser("cache", help=caches, description=caches.capitalize()))
@@ -37,7 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_data(arguments: argparse.Namespace) -> int:
     """`spg-dist data check`: print the report; returns the exit status."""
-    report = check_dataset(DataConfig(dataset=arguments.dataset, root=arguments.root), decode=arguments.decode)
+    config = DataConfig(dataset=arguments.dataset, root=arguments.root)
+    report = check_dataset(config, decode=arguments.decode, digest=arguments.digest)
     render(report)
     return 0 if report.ok else FAULTY
 

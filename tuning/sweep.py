@@ -10,6 +10,7 @@ from spg_dist.config import Config, dump_config
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.one_job import only_job
 from spg_dist.experiment.runs import stage1_runs, stage2_runs
+from spg_dist.pipeline.duplicates import duplicate_warnings
 from spg_dist.pipeline.executor import Executor
 from spg_dist.progress import Display
 from spg_dist.soft_prompt.initial import initial_prompt
@@ -59,10 +60,11 @@ class Sweep:
                 )
             defaults = None if failed else final_test(builder, 0, config, folder, "defaults", executor, display)
             chosen = final_test(builder, best.number, tuned, folder, "best", executor, display)
-            clip = builder.build(device="cpu").clip
+            experiment = builder.build(device="cpu")
+            clip, warnings = experiment.clip, duplicate_warnings(experiment)
             write_sweep_report(
                 folder.report,
-                report_of(study, config, builder.manifest, clip.name, clip.random_weights, defaults, chosen),
+                report_of(study, config, builder.manifest, clip.name, clip.random_weights, defaults, chosen, warnings),
             )
             for number in (0, best.number):  # their weights are in the final folders now
                 folder.discard(number)

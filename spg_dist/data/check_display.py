@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spg_dist.data.checking import CheckReport
+from spg_dist.data.duplicates import in_words
 
 SHOWN_PATHS = 20
 
@@ -28,6 +29,8 @@ def render(report: CheckReport, console: Console | None = None, shown_paths: int
     out.print(_domain_table(report))
     out.print(_class_table(report))
     _print_lists(report, out, shown_paths)
+    if report.duplicates is not None and not any(report.duplicates.values()):
+        out.print("No image stands in several domains, classes or splits of a domain.")
     for problem in report.problems:
         out.print(f"[bold red]Problem:[/] {escape(problem)}", soft_wrap=True)
     out.print(_verdict(report), soft_wrap=True)
@@ -37,7 +40,8 @@ def _verdict(report: CheckReport) -> str:
     if report.problems:
         return "[red]The data set cannot be used as it is.[/]"
     if not report.decoded:
-        return "[green]Folders, names and splits are in order.[/] Images were not read: --decode reads every one."
+        unread = "decoded" if report.duplicates is not None else "read"
+        return f"[green]Folders, names and splits are in order.[/] Images were not {unread}: --decode reads every one."
     if not report.unreadable:
         return "[green]The data set can be used[/]; every image can be read."
     share = f"{len(report.unreadable):,} images ({report.unreadable_share:.1%}) cannot be read"
@@ -99,6 +103,8 @@ def _print_lists(report: CheckReport, out: Console, shown_paths: int) -> None:
         ("unreadable images", unreadable),
         *_by_reason("with other pixels under encode.pixels=published: {}", report.pixels_matter),
     ]
+    for kind, groups in (report.duplicates or {}).items():
+        lists.append((f"images that stand {kind}, byte for byte the same", [in_words(group) for group in groups]))
     for title, lines in lists:
         if not lines:
             continue

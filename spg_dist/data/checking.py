@@ -12,6 +12,8 @@ from rich.progress import track
 
 from spg_dist.data.class_labels import class_labels
 from spg_dist.data.config import DataConfig
+from spg_dist.data.duplicates import Copies, by_kind, require_one_class
+from spg_dist.data.duplicates_on_disk import duplicates_on_disk
 from spg_dist.data.errors import DatasetError, ImageRejected
 from spg_dist.data.layouts import PassedOver
 from spg_dist.data.loading import drawables
@@ -56,6 +58,7 @@ class CheckReport:
         unreadable: (path, reason), empty unless images were decoded.
         pixels_matter: (path, why), of images whose pixels depend on `encode.pixels`; empty unless images were decoded.
         decoded: whether images were decoded.
+        duplicates: kind → images with the same bytes, in lists of two or more; None unless images were digested.
         set_aside_limit: share of unreadable images (0 to 1) above which a job refuses the data set.
         problems: why the data set cannot be loaded as it is; empty if it can.
     """
@@ -79,6 +82,7 @@ class CheckReport:
     unreadable: tuple[tuple[str, str], ...]
     pixels_matter: tuple[tuple[str, Difference], ...]
     decoded: bool
+    duplicates: dict[str, list[Copies]] | None
     set_aside_limit: float
     problems: tuple[str, ...]
 
@@ -102,12 +106,13 @@ class CheckReport:
         return sum(count for (name, _), count in self.images.items() if name == domain)
 
 
-def check_dataset(config: DataConfig, decode: bool = False) -> CheckReport:
+def check_dataset(config: DataConfig, decode: bool = False, digest: bool = False) -> CheckReport:
     """Look at a data set without stopping at its first fault.
 
     Arguments:
         config: as for load_manifest.
-        decode: also decode every image, which reads all of them.
+        decode: also decode every image, which reads all of them, and digest it.
+        digest: also find the images with the same bytes, which reads all of them.
 
     Raises:
         DatasetError: there is nothing to check (no such folder, no known layout).
@@ -119,6 +124,7 @@ def check_dataset(config: DataConfig, decode: bool = False) -> CheckReport:
     used = named_images(found)
     known = set(found.published.domains) if found.published else set()
     domains = sorted({image.domain for image in [*on_disk, *used]} | known)
+    copies = duplicates_on_disk(found, used, config) if digest or decode else None
     in_rows = None if listing.rows is None else {row.path for row in listing.rows}
     release = release_of(found)
     unreadable, pixels_matter = _decode(listing.root, (image.path for image in on_disk) if decode else ())
@@ -142,12 +148,15 @@ def check_dataset(config: DataConfig, decode: bool = False) -> CheckReport:
         unreadable=tuple(unreadable),
         pixels_matter=tuple(pixels_matter),
         decoded=decode,
+        duplicates=None if copies is None else by_kind(copies),
         set_aside_limit=config.max_set_aside_share,
-        problems=tuple(_problems(found, used, domains, config)),
+        problems=tuple(_problems(found, used, domains, config, copies or [])),
     )
 
 
-def _problems(found: FoundDataset, used: list[NamedImage], domains: list[str], config: DataConfig) -> list[str]:
+def _problems(
+    found: FoundDataset, used: list[NamedImage], domains: list[str], config: DataConfig, copies: list[Copies]
+) -> list[str]:
     """The messages of all checks that loading makes, each made by itself."""
     checks: list[Callable[[], object]] = [
         lambda: require_rows_present(found),
@@ -156,6 +165,8 @@ def _problems(found: FoundDataset, used: list[NamedImage], domains: list[str], c
         lambda: class_labels(found),
         lambda: require_same_classes(found, used, domains),
     ]
+    if not found.published:
+        checks.append(lambda: require_one_class(found.listing.root, copies))
     if found.listing.splits:
         checks.append(lambda: require_train_and_val(found, used, domains))
     else:

@@ -30,6 +30,11 @@ class DataConfig:
     max_set_aside_share: float = 0.01
     """Share of images (0 to 1) that may be set aside as unreadable before the job fails."""
 
+    duplicates: Literal["keep", "drop"] = "keep"
+    """Images that stand, byte for byte, in a domain or data set that a run must not see: `keep` trains on them all the
+    same, as the published protocols do, and warns; `drop` leaves them out of its sources' train and val, never out of a
+    test. A prompt label, which several targets share, loses those that stand in any other domain."""
+
     name: str | None = None
     """Name of the data set in results and reports. Default: the published name, or the name of the folder."""
 

@@ -19,7 +19,7 @@ class ImageRejected(ValueError):
         self.reason = reason
 
 
-def first_three(items: list[str]) -> str:
+def first_three(items: list[str], separator: str = ", ") -> str:
     """The first three of some names, for a message: "a, b, c and 7 more"."""
     rest = f" and {len(items) - 3:,} more" if len(items) > 3 else ""
-    return ", ".join(items[:3]) + rest
+    return separator.join(items[:3]) + rest

@@ -79,4 +79,5 @@ def _manifest(
         left_out=frozenset(record.path for record in records if record.path.endswith(endings)),
         splits_source=splits_source,
         remarks=remarks(found, images),
+        published=found.published is not None,
     )

@@ -10,6 +10,7 @@ from cache import DigestIndex, FeatureCache, FeatureKey, StoreName
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import Clip
 from spg_dist.data import ImageRecord, Manifest, Pixels
+from spg_dist.data.duplicates import named, repeated, require_one_class
 from spg_dist.encode.config import CacheConfig, EncodeConfig
 from spg_dist.encode.shard import ShardReport, ShardTask
 from spg_dist.encode.transform import PLAIN, ImageTransform, view_name
@@ -88,13 +89,15 @@ class EncodeJob:
         """Returns the manifest less the images set aside, where its features are, and what was done.
 
         Raises:
-            ValueError: too many images cannot be read, or none of some domain's train or val split.
+            ValueError: too many images cannot be read, none of some domain's train or val split, or one is in two
+                classes.
         """
         self.summary = EncodeSummary()
         root = self.cache.root
         self.root = root if "://" in root else str(resolve(root))
         self._digest_files()
         self._check_share()  # already known to be too many: leave no empty cache
+        self._check_classes()
         keys = [self._encode_view(PLAIN, list(self.manifest.images))]
         train = [image for image in self.manifest.images if image.split == "train"]
         keys += [self._encode_view(view_name(self.config.view_seed, k), train) for k in range(self.config.views)]
@@ -163,6 +166,14 @@ class EncodeJob:
     def _provenance(self) -> dict[str, str]:
         versions = {name: metadata.version(name) for name in ("torch", "torchvision", "open_clip_torch", "pillow")}
         return {"dataset": self.manifest.dataset, "backbone": self.clip.name, **versions}
+
+    def _check_classes(self) -> None:
+        """The same image under two classes is a fault of the user's own folder, and a known one of published data."""
+        manifest = self.manifest
+        if not manifest.published:
+            known = [i for i, image in enumerate(manifest.images) if image.path in self.digest_of]
+            groups = repeated([self.digest_of[manifest.images[i].path] for i in known])
+            require_one_class(manifest.root, ([named(manifest, known[i]) for i in group] for group in groups))
 
     def _check_share(self) -> None:
         aside, total = self.summary.set_aside, len(self.manifest.images)

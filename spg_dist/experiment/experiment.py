@@ -18,10 +18,12 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.clip.text_tower import TextTower, text_tower
 from spg_dist.config import Config
 from spg_dist.data import Manifest
+from spg_dist.data.manifest import Split
 from spg_dist.encode.job import CachedViews
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.encode.table import open_table
 from spg_dist.evaluation.prediction import ImageBatch
+from spg_dist.experiment.duplicates import Duplicates
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.features import FeatureTable
@@ -76,10 +78,16 @@ class Experiment:
         self.protocol = PROTOCOLS[config.protocol]
         self.others = {other.manifest.dataset: other for other in others}
         self.encoder = lru_cache(self._encoder)
+        self._rows_outside = lru_cache(lambda seen: self.duplicates.rows_outside(seen))
 
     @cached_property
     def table(self) -> FeatureTable:
         return open_table(self.manifest, self.views, self.clip.device)
+
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        places = (self, *self.others.values())
+        return Duplicates([place.manifest for place in places], [place.views.digests for place in places])
 
     @cached_property
     def tower(self) -> TextTower:
@@ -94,13 +102,29 @@ class Experiment:
         """Indices of the domains that the training run `where` may see."""
         return {self.manifest.domain_index(name) for name in self.protocol.sources(self.manifest, where)}
 
+    def source_rows(self, where: str, split: Split, keep_left_out: bool) -> np.ndarray:
+        """Rows of the sources' train or val split; `data.duplicates=drop` leaves out what stands outside them too."""
+        sources = self.sources(where)
+        return self._less_copies(self.table.rows(sources, {split}, keep_left_out), sources)
+
+    def label_rows(self, domain: str, split: Split) -> np.ndarray:
+        """The same for the prompt label of a domain, which every run uses that has the domain among its sources: it
+        learns from nothing that one of them must not see."""
+        own = {self.manifest.domain_index(domain)}
+        seen = set(range(len(self.manifest.domains))) if self.config.protocol == "cross-dataset" else own
+        return self._less_copies(self.table.rows(own, {split}), seen)
+
+    def _less_copies(self, rows: np.ndarray, seen: set[int]) -> np.ndarray:
+        if self.config.data.duplicates == "keep":
+            return rows
+        return rows[~np.isin(rows, self._rows_outside(frozenset(seen)))]
+
     def selection_rows(self, where: str, keep_left_out: bool) -> np.ndarray:
         """Rows on which an epoch of the run is judged: the sources' val split, or the targets' for the oracle."""
-        domains = self.sources(where)
-        if self.config.selection == "oracle":
-            names = self.protocol.targets(self.config, self.manifest, [], where)
-            domains = {self.manifest.domain_index(name) for name in names}
-        return self.table.rows(domains, {"val"}, keep_left_out)
+        if self.config.selection != "oracle":
+            return self.source_rows(where, "val", keep_left_out)
+        names = self.protocol.targets(self.config, self.manifest, [], where)
+        return self.table.rows({self.manifest.domain_index(name) for name in names}, {"val"}, keep_left_out)
 
     def on(self, target: str) -> Experiment:
         """The experiment that holds a target: this one for its domains, another data set's by that one's name."""

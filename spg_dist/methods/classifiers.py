@@ -20,11 +20,10 @@ def classifier_training(
 ) -> tuple[ClassifierTraining, RunIdentity]:
     """A classifier on the sources' train split, selected as the experiment says; with its identity."""
     assert spec.seed is not None
-    table = experiment.table
-    train = table.rows(experiment.sources(spec.where), {"train"})
+    train = experiment.source_rows(spec.where, "train", keep_left_out=True)
     val = experiment.selection_rows(spec.where, keep_left_out=True)
     judged = config.chosen(val, spec.seed)
-    training = ClassifierTraining(config, table, train, judged, classifier, spec.seed, spec.method)
+    training = ClassifierTraining(config, experiment.table, train, judged, classifier, spec.seed, spec.method)
     rows = np.concatenate([train, val])
     return training, experiment.identity(spec.method, spec.where, spec.seed, config, rows)
 

@@ -12,8 +12,9 @@ from spg_dist.training import RunIdentity, read_trained
 
 def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunIdentity]:
     """CoOp's prompt of one run."""
+    train = experiment.source_rows(spec.where, "train", keep_left_out=True)
     val = experiment.selection_rows(spec.where, keep_left_out=True)
-    return soft_prompt_run(experiment, experiment.config.coop, experiment.sources(spec.where), val, "coop", spec)
+    return soft_prompt_run(experiment, experiment.config.coop, train, val, "coop", spec)
 
 
 def coop_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:

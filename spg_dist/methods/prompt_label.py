@@ -23,17 +23,15 @@ TOKENS_AT_ONCE = 4096  # through the text tower for one gradient: about 400 KB e
 
 
 def soft_prompt_run(
-    experiment: Experiment, config: SoftPromptConfig, domains: set[int], val: np.ndarray, kind: str, spec: RunSpec
+    experiment: Experiment, config: SoftPromptConfig, train: np.ndarray, val: np.ndarray, kind: str, spec: RunSpec
 ) -> tuple[SoftPromptRun, RunIdentity]:
-    """A soft prompt on some domains' train split, selected on the rows `val`; with its identity."""
+    """A soft prompt learned on the rows `train`, selected on the rows `val`; with its identity."""
     assert spec.seed is not None
-    table = experiment.table
-    train = table.rows(domains, {"train"})
     encoder = experiment.encoder(config.n_ctx)
     first = initial_prompt(experiment.tower, experiment.clip.tokenizer, config.initial_text, config.n_ctx, spec.seed)
     run = SoftPromptRun(
         config=config,
-        table=table,
+        table=experiment.table,
         train_rows=train,
         val_rows=config.chosen(val, spec.seed),
         encoder=encoder,
@@ -52,9 +50,8 @@ def prompts_at_once(encoder: PromptEncoder) -> int:
 
 def prompt_label_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunIdentity]:
     """The prompt label of one domain."""
-    domain = {experiment.manifest.domain_index(spec.where)}
-    val = experiment.table.rows(domain, {"val"})
-    return soft_prompt_run(experiment, experiment.config.stage1, domain, val, PROMPT_LABEL, spec)
+    train, val = (experiment.label_rows(spec.where, split) for split in ("train", "val"))
+    return soft_prompt_run(experiment, experiment.config.stage1, train, val, PROMPT_LABEL, spec)
 
 
 def source_labels(experiment: Experiment, where: str, seed: int) -> tuple[Tensor, list[str]]:

@@ -25,15 +25,14 @@ from spg_dist.training import RunIdentity, read_trained
 def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, RunIdentity]:
     """Stage 2 for one target."""
     assert spec.seed is not None
-    config, table = experiment.config.stage2, experiment.table
-    sources = experiment.sources(spec.where)
-    train = table.rows(sources, {"train"}, keep_left_out=False)
+    config = experiment.config.stage2
+    train = experiment.source_rows(spec.where, "train", keep_left_out=False)
     val = experiment.selection_rows(spec.where, keep_left_out=False)
     judged = config.chosen(val, spec.seed)
     labels_KPW, identities = source_labels(experiment, spec.where, spec.seed)
     run = GeneratorRun(
         config=config,
-        table=table,
+        table=experiment.table,
         train_rows=train,
         val_rows=judged,
         val_digests=experiment.digests(judged),

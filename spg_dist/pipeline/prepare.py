@@ -16,6 +16,7 @@ from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
 from spg_dist.home import home, resolve
+from spg_dist.pipeline.duplicates import require_images_left, say_duplicates
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.forecast import forecast
 from spg_dist.pipeline.preflight import check_before_encoding
@@ -26,6 +27,11 @@ from spg_dist.progress import Display, Stopwatch
 
 def load_images(config: Config, display: Display) -> list[Manifest]:
     """The manifest of the data set that is trained on, then those that are only tested on. Raises ValueError."""
+    if any(data.duplicates == "drop" for data in config.test_data):
+        raise ValueError(
+            "test_data: duplicates is drop, but nothing is ever dropped from a test: give data.duplicates=drop, which "
+            "leaves the copies out of what is trained on"
+        )
     manifests = [_load_manifest(data, display) for data in (config.data, *config.test_data)]
     names = [manifest.dataset for manifest in manifests]
     if len(set(names)) < len(names):
@@ -102,7 +108,11 @@ def encode(
     for path, reason in list(summary.set_aside.items())[:10]:
         display.say(f"set aside: {path}: {reason}")
     (trained_on, views), *tests = cached
-    return ExperimentBuilder(config, trained_on, views, folder, tuple(tests)), summary
+    builder = ExperimentBuilder(config, trained_on, views, folder, tuple(tests))
+    experiment = builder.build(device="cpu")
+    say_duplicates(experiment, display)
+    require_images_left(experiment)
+    return builder, summary
 
 
 def prepare(

@@ -10,6 +10,7 @@ from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import left_out_methods, methods_of
 from spg_dist.home import home
+from spg_dist.pipeline.duplicates import duplicates_in_words
 from spg_dist.pipeline.prepare import clip_remark
 from spg_dist.pipeline.testing import TestedRun
 from spg_dist.progress.costs import Costs, PhaseCost
@@ -56,6 +57,7 @@ def run_facts(
 ) -> dict[str, str]:
     """Label → text for the report's head."""
     config = experiment.config
+    duplicates = duplicates_in_words(experiment)
     return {
         "weights": experiment.clip.name,
         "views": f"{config.encode.views} augmented views" if config.encode.views else "plain view only",
@@ -64,6 +66,7 @@ def run_facts(
         "Images": _images_in_words(experiment),
         "Encoded": _encoded_in_words(summary, encoding),
         "Splits": _splits_in_words(experiment),
+        **({"Duplicates": duplicates} if duplicates else {}),
     }
 
 
@@ -85,7 +88,8 @@ def is_the_papers_setting(experiment: Experiment) -> bool:
     images = full.get(experiment.manifest.dataset)
     selected_alike = experiment.config.selection == "source-val"
     whole = images is not None and len(experiment.manifest.images) >= images
-    return experiment.clip.openai_weights and selected_alike and whole
+    copies_left_out = experiment.config.data.duplicates == "drop" and bool(experiment.duplicates.groups)
+    return experiment.clip.openai_weights and selected_alike and whole and not copies_left_out
 
 
 def _encoded_in_words(summary: EncodeSummary, encoding: PhaseCost | None) -> str:

@@ -144,6 +144,15 @@ def test_importances_point_at_what_matters(tmp_path: Path, config: Config, built
     assert sum(report.importances.values()) == pytest.approx(1.0)
 
 
+def test_what_the_images_warn_of_stands_before_the_figures(
+    tmp_path: Path, config: Config, built: ExperimentBuilder
+) -> None:
+    study, _ = swept(tmp_path, config, built)
+    finals = [Final(0, accuracies(0.0)), Final(3, accuracies(2.0))]
+    report = report_of(study, config, built.manifest, "tiny-rn", False, *finals, warnings=["Images stand twice."])
+    assert "Images stand twice." in report.warnings
+
+
 def test_averages_are_taken_within_each_seed_first() -> None:
     found = spreads_of(accuracies(0.0))
     assert found.by_target["art"].mean == pytest.approx(61.5)

@@ -99,12 +99,14 @@ def report_of(
     random_weights: bool,
     defaults: Final | None,
     chosen: Final,
+    warnings: Sequence[str] = (),
 ) -> SweepReport:
     """Read a finished sweep.
 
     Arguments:
         config: of trial 0, with the final seeds.
         defaults, chosen: final tests of the given configuration, None where it failed, and of the best one.
+        warnings: of the images.
     """
     best = study.best()
     assert best is not None, "a report is of a sweep with a completed trial"
@@ -121,7 +123,7 @@ def report_of(
         best_tested=spreads_of(chosen.tested),
         changed=[(name, _text(before[name]), _text(value)) for name, value in values.items() if value != before[name]],
         facts=_facts(study, config, manifest, clip_name, rows),
-        warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + warnings_of_run(config),
+        warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + [*warnings_of_run(config), *warnings],
         config_yaml=dump_config(without_sweep(with_values(config, values))),
     )
 

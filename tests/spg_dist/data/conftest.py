@@ -45,11 +45,11 @@ class Tree:
 
 
 def put(folder: Path, *paths: str) -> list[str]:
-    """Write an image to each relative path; returns the paths."""
+    """Write an image to each relative path, no two with the same bytes; returns the paths."""
     for path in paths:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(JPEG if path.endswith((".jpg", ".JPG")) else PNG)
+        file.write_bytes((JPEG if path.endswith((".jpg", ".JPG")) else PNG) + path.encode())
     return list(paths)
 
 

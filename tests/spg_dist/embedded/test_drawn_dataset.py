@@ -98,6 +98,11 @@ def test_images_on_disk_decode_to_the_drawn_pixels(drawn: Path) -> None:
         assert image.tobytes() == draw("cat", "sketch", 5, 7).tobytes()
 
 
+def test_no_image_is_drawn_twice(drawn: Path) -> None:
+    images = [digest for path, digest in digests(drawn).items() if path.endswith(".png")]
+    assert len(set(images)) == len(images) == 10 * len(DRAWN_CLASSES) * len(DRAWN_DOMAINS)
+
+
 def test_an_existing_complete_folder_is_left_untouched(drawn: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in drawn.rglob("*")}
     assert write_drawn_dataset(drawn, images_per_class=10, seed=5) == drawn

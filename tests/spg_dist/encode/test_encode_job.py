@@ -55,7 +55,7 @@ def test_an_added_domain_encodes_only_its_own_images(encode: Encode, tmp_path: P
 def test_copies_of_one_picture_are_encoded_once_and_all_have_its_feature(encode: Encode, tmp_path: Path) -> None:
     root = write_images(tmp_path / "set")
     original = root / "art" / "apple" / "0.png"
-    copies = [root / "photo" / "bear" / "copy.png", root / "sketch" / "car" / "copy.png"]
+    copies = [root / "photo" / "apple" / "copy.png", root / "sketch" / "apple" / "copy.png"]
     for copy in copies:
         shutil.copy(original, copy)
     encoded = encode(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from spg_dist.evaluation.results import ResultRow, read_results
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
+from spg_dist.features import FeatureTable, StoredView
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
@@ -113,6 +115,33 @@ def train_one(experiment: Experiment, spec: RunSpec) -> TrainedRun:
         raise error
 
     return train_runs(experiment, [spec], lambda spec, epoch, metrics: None, failed)[spec]
+
+
+def poison(experiment: Experiment, domain: str) -> Experiment:
+    """Replace the features of one domain by NaN, in every view."""
+    clean, index = experiment.table, experiment.manifest.domain_index(domain)
+
+    def poisoned(view: StoredView) -> StoredView:
+        features = view.features_MD.clone()
+        rows = view.row_N[(clean.domain_N == index) & (view.row_N >= 0)]
+        features[rows] = float("nan")
+        return StoredView(features, view.row_N)
+
+    experiment.table = FeatureTable(
+        clean.manifest, poisoned(clean.plain), [poisoned(view) for view in clean.augmented], clean.device
+    )
+    return experiment
+
+
+Trained = tuple[str, dict[str, torch.Tensor], list[dict[str, float]]]
+
+
+def train_all(experiment: Experiment, method: str, target: str) -> Iterator[Trained]:
+    """All that a method trains for the target; SPG the sources' prompt labels first."""
+    sources = [name for name in experiment.manifest.domains if name != target and method == "spg"]
+    for spec in [*(RunSpec("prompt-label", name, 1) for name in sources), RunSpec(method, target, 1)]:
+        trained = train_one(experiment, spec)
+        yield spec.name, trained.weights, trained.history
 
 
 @dataclass(frozen=True)

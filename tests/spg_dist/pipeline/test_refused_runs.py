@@ -42,6 +42,7 @@ def test_an_unknown_target_is_named_beside_the_known(
     [
         ("stage2.epochs=4", "stage2.epochs is 3 there and 4 here"),
         ("data.split_seed=2", "data.split_seed is 1 there and 2 here"),
+        ("data.duplicates=drop", "data.duplicates is 'keep' there and 'drop' here"),
         ("stage2.clip_norms.g_bias=1e-7", "stage2.clip_norms.g_bias is 5e-08 there and 1e-07 here"),
         ("cache.dtype=float32", "cache.dtype is 'float16' there and 'float32' here"),
     ],

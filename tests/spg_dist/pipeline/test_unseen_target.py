@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from drawn_material import draw_images
-from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, outcome, run, train_one
+from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, outcome, poison, run, train_all, train_one
 
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.features import FeatureTable, StoredView
 from spg_dist.methods.registry import TRAINED
 from spg_dist.training import TrainingDiverged
 
 TARGET = "sketch"
-
-
-def poison(experiment: Experiment, domain: str) -> Experiment:
-    """Replace the features of one domain by NaN, in every view."""
-    clean, index = experiment.table, experiment.manifest.domain_index(domain)
-
-    def poisoned(view: StoredView) -> StoredView:
-        features = view.features_MD.clone()
-        rows = view.row_N[(clean.domain_N == index) & (view.row_N >= 0)]
-        features[rows] = float("nan")
-        return StoredView(features, view.row_N)
-
-    experiment.table = FeatureTable(
-        clean.manifest, poisoned(clean.plain), [poisoned(view) for view in clean.augmented], clean.device
-    )
-    return experiment
-
-
-Trained = tuple[str, dict[str, torch.Tensor], list[dict[str, float]]]
-
-
-def train_all(experiment: Experiment, method: str) -> Iterator[Trained]:
-    """All that a method trains for the target; SPG the sources' prompt labels first."""
-    sources = [name for name in experiment.manifest.domains if name != TARGET and method == "spg"]
-    for spec in [*(RunSpec("prompt-label", name, 1) for name in sources), RunSpec(method, TARGET, 1)]:
-        trained = train_one(experiment, spec)
-        yield spec.name, trained.weights, trained.history
 
 
 def test_every_method_that_trains_is_tried_here() -> None:
@@ -58,9 +28,9 @@ def test_nan_features_of_the_target_change_no_bit_of_any_training(
 ) -> None:
     settings = f"encode.views={views}", f"selection={selection}"
     name = f"{method}-{views}-{selection}"
-    clean = list(train_all(builder(images, home, f"clean-{name}", *settings).build(), method))
+    clean = list(train_all(builder(images, home, f"clean-{name}", *settings).build(), method, TARGET))
     poisoned_run = builder(images, home, f"poisoned-{name}", *settings)
-    poisoned = list(train_all(poison(poisoned_run.build(), TARGET), method))
+    poisoned = list(train_all(poison(poisoned_run.build(), TARGET), method, TARGET))
     assert [(name, history) for name, _, history in clean] == [(name, history) for name, _, history in poisoned]
     for (name, mine, _), (_, theirs, _) in zip(clean, poisoned, strict=True):
         assert mine.keys() == theirs.keys()
