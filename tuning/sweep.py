@@ -62,7 +62,9 @@ class Sweep:
             clip = builder.build(device="cpu").clip
             write_sweep_report(
                 folder.report,
-                report_of(study, config, builder.manifest, clip.name, clip.random_weights, defaults, chosen),
+                report_of(
+                    study, config, builder.manifest, clip.name, clip.random_weights, defaults, chosen, clip.remark
+                ),
             )
             for number in (0, best.number):  # their weights are in the final folders now
                 folder.discard(number)

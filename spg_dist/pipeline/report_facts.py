@@ -10,7 +10,7 @@ from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import left_out_methods, methods_of
 from spg_dist.home import home
-from spg_dist.pipeline.prepare import clip_remark
+from spg_dist.pipeline.prepare import clip_remarks
 from spg_dist.pipeline.testing import TestedRun
 from spg_dist.progress.costs import Costs, PhaseCost
 from spg_dist.progress.display import FEATURES
@@ -24,10 +24,13 @@ SELECTION_RULES = {
 }
 
 
-def warnings_of_run(config: Config) -> list[str]:
-    """What must be read before the figures; random weights are warned of by the report itself."""
-    remark = clip_remark(config)
-    warnings = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
+def warnings_of_run(config: Config, clip_remark: str = "") -> list[str]:
+    """What must be read before the figures; random weights are warned of by the report itself.
+
+    Arguments:
+        clip_remark: `Clip.remark` of the run's CLIP.
+    """
+    warnings = [f"{remark[0].upper()}{remark[1:]}." for remark in clip_remarks(config, clip_remark)]
     if config.selection == "oracle":
         warnings.append("Selected on the target's own validation split: a ceiling, and no result to compare.")
     return warnings

@@ -51,7 +51,7 @@ def report_run(
         selection=SELECTION_RULES[config.selection],
         random_weights=experiment.clip.random_weights,
         comparable=is_the_papers_setting(experiment),
-        warnings=warnings_of_run(config),
+        warnings=warnings_of_run(config, experiment.clip.remark),
         remarks=remarks_of_run(config, costs),
     )
     write_summary(folder.summary, contents)

@@ -99,10 +99,12 @@ def report_of(
     random_weights: bool,
     defaults: Final | None,
     chosen: Final,
+    clip_remark: str = "",
 ) -> SweepReport:
     """Read a finished sweep.
 
     Arguments:
+        clip_name, random_weights, clip_remark: of the frozen CLIP.
         config: of trial 0, with the final seeds.
         defaults, chosen: final tests of the given configuration, None where it failed, and of the best one.
     """
@@ -121,7 +123,7 @@ def report_of(
         best_tested=spreads_of(chosen.tested),
         changed=[(name, _text(before[name]), _text(value)) for name, value in values.items() if value != before[name]],
         facts=_facts(study, config, manifest, clip_name, rows),
-        warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + warnings_of_run(config),
+        warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + warnings_of_run(config, clip_remark),
         config_yaml=dump_config(without_sweep(with_values(config, values))),
     )
 
