@@ -19,8 +19,8 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.clip.text_tower import text_tower
 from spg_dist.soft_prompt.initial import initial_prompt
 
-pytest.importorskip("transformers", reason="SigLIP's texts need the extra `siglip`")
-from siglip_material import CONTEXT_LENGTH, siglip_config, write_tokenizer
+transformers = pytest.importorskip("transformers", reason="SigLIP's texts need the extra `siglip`")
+from siglip_material import CONTEXT_LENGTH, siglip_config, write_tokenizer  # noqa: E402
 
 NAMES = ("dog", "alarm clock", "Ox", "cup-fish")
 
@@ -139,3 +139,17 @@ def test_an_absent_tokenizer_is_named(tiny_model_name: Callable[..., str], tmp_p
         name = tiny_model_name(**siglip_config(Path(place)))
         with pytest.raises(ValueError, match=rf"reads its texts with the tokenizer {place}, which cannot be loaded"):
             load_clip(ClipConfig(model=name, pretrained="random", device="cpu"))
+
+
+def test_a_text_model_of_the_hub_reads_hand_written_prompts_and_takes_no_soft_ones(
+    tmp_path: Path, tiny_model_name: Callable[..., str]
+) -> None:
+    folder = str(write_tokenizer(tmp_path / "text", start=True))
+    tiny = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    transformers.RobertaConfig(**tiny, intermediate_size=32, pad_token_id=1).save_pretrained(folder)
+    text = {"hf_model_name": folder, "hf_tokenizer_name": folder, "hf_pooler_type": "mean_pooler"}
+    clip = load_clip(ClipConfig(model=tiny_model_name(text_cfg=text), pretrained="random", device="cpu"))
+    texts_CD = clip.model.encode_text(clip.tokenizer([f"a photo of a {name}." for name in NAMES]))
+    assert texts_CD.shape == (len(NAMES), clip.feature_width) and torch.pdist(texts_CD).min() > 1e-4
+    with pytest.raises(ValueError, match=r"HFTextEncoder\) takes no soft prompts"):
+        text_tower(clip.model)
