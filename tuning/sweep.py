@@ -10,8 +10,8 @@ from spg_dist.config import Config, dump_config
 from spg_dist.experiment.experiment import ExperimentBuilder
 from spg_dist.experiment.one_job import only_job
 from spg_dist.experiment.runs import stage1_runs, stage2_runs
-from spg_dist.pipeline.duplicates import duplicate_warnings
 from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.report_facts import warnings_of_run
 from spg_dist.progress import Display
 from spg_dist.soft_prompt.initial import initial_prompt
 from tuning.final import adopt, final_test
@@ -61,7 +61,7 @@ class Sweep:
             defaults = None if failed else final_test(builder, 0, config, folder, "defaults", executor, display)
             chosen = final_test(builder, best.number, tuned, folder, "best", executor, display)
             experiment = builder.build(device="cpu")
-            clip, warnings = experiment.clip, duplicate_warnings(experiment)
+            clip, warnings = experiment.clip, warnings_of_run(experiment)
             write_sweep_report(
                 folder.report,
                 report_of(study, config, builder.manifest, clip.name, clip.random_weights, defaults, chosen, warnings),

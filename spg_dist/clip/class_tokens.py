@@ -1,13 +1,16 @@
-"""Class names as tokens that follow a soft prompt: `[SOS] v_1 … v_P  name . [EOT]`."""
+"""Class names as tokens that follow a soft prompt: `[SOS] v_1 … v_P  name . [EOT]`, in SigLIP without the first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from spg_dist.clip.tokenizer import Tokenizer, frame_of
+
+PLACEHOLDER = "X"
 
 
 @dataclass(frozen=True)
@@ -15,40 +18,55 @@ class ClassTokens:
     """Token ids of "X … X name." for every class.
 
     Arguments:
-        tokens_CL: int64, padded to the tower's context length; positions 1..P stand for the soft prompt.
+        tokens_CL: int64, padded to the tower's context length; positions `before` … `before` + P - 1 stand for the
+            soft prompt.
         ends_C: position of each class's end-of-text token.
+        before: tokens in front of the soft prompt: CLIP's start token, 0 where the tokenizer has none (SigLIP).
     """
 
     names: tuple[str, ...]
     n_ctx: int
     tokens_CL: Tensor
     ends_C: tuple[int, ...]
+    before: int = 1
 
     @property
     def suffix_lengths(self) -> tuple[int, ...]:
         """Tokens of each class behind the soft prompt: name, full stop, end of text."""
-        return tuple(end - self.n_ctx for end in self.ends_C)
+        return tuple(end + 1 - self.before - self.n_ctx for end in self.ends_C)
 
 
-def tokenize_classes(tokenizer: Any, names: Sequence[str], n_ctx: int, context_length: int) -> ClassTokens:
+def tokenize_classes(tokenizer: Tokenizer, names: Sequence[str], n_ctx: int, context_length: int) -> ClassTokens:
     """Tokenize "X … X name." with P = `n_ctx` placeholders (CoOp, section 3; SPG, equation 2).
 
     Raises:
-        ValueError: a name does not fit into `context_length` beside the prompt; a tokenizer would cut it in silence.
+        ValueError: a name does not fit into `context_length` beside the prompt (a tokenizer would cut it in silence),
+            or the tokenizer does not read a placeholder as one token.
     """
-    for name in names:
-        needed = 1 + n_ctx + len(tokenizer.encode(f"{name}.")) + 1
+    frame = frame_of(tokenizer, context_length)
+    placeholders = " ".join([PLACEHOLDER] * n_ctx)
+    context, texts = tokenizer.encode(placeholders), [f"{placeholders} {name}." for name in names]
+    ends_C = []
+    for name, text in zip(names, texts, strict=True):
+        tokens = tokenizer.encode(text)
+        if len(context) != n_ctx or tokens[:n_ctx] != context:
+            raise ValueError(
+                f"this model's tokenizer does not read {text!r} as {n_ctx} tokens and a name, so a soft prompt has no "
+                f"place in it: use methods that learn none (zero-shot, zero-shot-ensemble, linear-probe), or another "
+                f"clip.model, e.g. ViT-B-16"
+            )
+        needed = frame.before + len(tokens) + frame.after
         if needed > context_length:
             raise ValueError(
                 f"class name {name!r} needs {needed} tokens with {n_ctx} context tokens, but the text tower has "
                 f"{context_length}: shorten the name or use fewer context tokens (stage1.n_ctx)"
             )
-    tokens_CL = tokenizer([" ".join(["X"] * n_ctx + [f"{name}."]) for name in names], context_length=context_length)
-    ends_C = tuple(int(end) for end in tokens_CL.argmax(dim=-1))
-    return ClassTokens(tuple(names), n_ctx, tokens_CL.to(torch.int64), ends_C)
+        ends_C.append(needed - 1)
+    tokens_CL = tokenizer(texts, context_length)
+    return ClassTokens(tuple(names), n_ctx, tokens_CL.to(torch.int64), tuple(ends_C), frame.before)
 
 
-def check_class_names(tokenizer: Any, names: Sequence[str]) -> None:
+def check_class_names(tokenizer: Tokenizer, names: Sequence[str]) -> None:
     """Raises ValueError where a class name is nothing to the tokenizer, or the same as another."""
     nothing = tuple(tokenizer.encode("."))
     seen: dict[tuple[int, ...], str] = {}
@@ -68,10 +86,12 @@ def check_class_names(tokenizer: Any, names: Sequence[str]) -> None:
             )
 
 
-def check_texts_fit(tokenizer: Any, template: str, names: Sequence[str], context_length: int) -> None:
+def check_texts_fit(tokenizer: Tokenizer, template: str, names: Sequence[str]) -> None:
     """Raises ValueError where a class name does not fit into a hand-written prompt; it would be cut in silence."""
+    context_length = tokenizer.context_length
+    frame = frame_of(tokenizer, context_length)
     for name in names:
-        needed = 1 + len(tokenizer.encode(template.format(name))) + 1
+        needed = frame.before + len(tokenizer.encode(template.format(name))) + frame.after
         if needed > context_length:
             raise ValueError(
                 f"class name {name!r} needs {needed} tokens in {template!r}, but the text tower has {context_length}: "

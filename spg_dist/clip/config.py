@@ -18,7 +18,8 @@ class ClipConfig:
 
     pretrained: str = "embedded"
     """Weights: `embedded` (for `tiny-rn`), an open_clip tag such as `openai`, a local file (safetensors, state dict,
-    OpenAI TorchScript archive), or `random` for untrained weights, whose results say so."""
+    OpenAI TorchScript archive; with its `open_clip_config.json` next to it), or `random` for untrained weights, whose
+    results say so."""
 
     activation: Activation = "auto"
     """Activation of the MLPs. `auto` takes the one that belongs to the weights; another value must agree with them."""

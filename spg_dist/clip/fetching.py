@@ -25,16 +25,16 @@ def fetch(tag: Mapping[str, Any], wanted: str) -> None:
     """
     try:
         if tag.get("hf_hub"):
-            _require_hub(str(tag["hf_hub"]))
+            require_hub(str(tag["hf_hub"]))
         download_pretrained(dict(tag))
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"cannot fetch {wanted}: {_first_line(error)}. They would be kept in {constants.HF_HUB_CACHE}. Check the "
+            f"cannot fetch {wanted}: {first_line(error)}. They would be kept in {constants.HF_HUB_CACHE}. Check the "
             f"network, or download the weights elsewhere and give the file: clip.pretrained=/path/to/weights"
         ) from error
 
 
-def _require_hub(place: str) -> None:
+def require_hub(place: str) -> None:
     """Ask the hub once, for the download itself asks six times, 40 s long. Nothing is asked for weights that are here.
 
     Raises:
@@ -50,9 +50,10 @@ def _require_hub(place: str) -> None:
     except HfHubHTTPError:
         return  # an answer, if not a good one: the download tells what is wrong
     except Exception as error:  # of the HTTP library, which has changed with the hub's versions
-        raise ConnectionError(f"no answer from {constants.ENDPOINT} ({_first_line(error)})") from error
+        raise ConnectionError(f"no answer from {constants.ENDPOINT} ({first_line(error)})") from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, without the lines of advice that libraries add."""
     lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

@@ -12,7 +12,7 @@ Shape suffixes: R rows (tokens), I and O widths of a map's input and output.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 import torch.nn.functional as F
@@ -66,9 +66,18 @@ def frozen_linear(weight_OI: Tensor, bias_O: Tensor | None) -> FrozenLinear:
 
 def has_kernels(weight_OI: Tensor) -> bool:
     """Whether oneDNN's kernels are at hand for a weight: in fp32 and, where the processor has it, bf16."""
-    if weight_OI.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    return weight_OI.device.type == "cpu" and _kernels_work(weight_OI.dtype)
+
+
+@cache
+def _kernels_work(dtype: torch.dtype) -> bool:
+    """Whether weights of this type are laid out, multiplied by and read back here: tried once a process."""
+    if dtype not in (torch.float32, torch.bfloat16):
         return False
-    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+    weight_OI = torch.arange(32 * 32.0).reshape(32, 32).remainder(7).to(dtype)
+    try:
+        laid_out = FrozenLinear(torch.ops.mkldnn._reorder_linear_weight(weight_OI), None)
+        result_OO, read_back_OI = laid_out(torch.eye(32)), laid_out.weight_OI.to_dense()
+    except (AttributeError, RuntimeError):  # a torch without oneDNN, a processor without the instructions
         return False
-    bf16_kernels = weight_OI.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return weight_OI.dtype == torch.float32 or bool(bf16_kernels)
+    return torch.allclose(result_OO, weight_OI.T) and torch.equal(read_back_OI, weight_OI)

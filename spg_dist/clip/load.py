@@ -6,7 +6,7 @@ import difflib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,14 @@ from blake3 import blake3
 from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from torch import nn
+from torch.func import functional_call
 
+from spg_dist.clip.assumed import ACTIVATION, assumed_in_words, assumption_remark
 from spg_dist.clip.config import ClipConfig
-from spg_dist.clip.fetching import fetch
+from spg_dist.clip.fetching import fetch, first_line
 from spg_dist.clip.fingerprint import backbone_fingerprint, text_fingerprint
+from spg_dist.clip.finite import require_finite
+from spg_dist.clip.tokenizer import Tokenizer, load_tokenizer, require_text_libraries
 from spg_dist.clip.weights import Weights, find_weights
 from spg_dist.embedded import tiny_clip_files
 
@@ -39,22 +43,21 @@ class Clip:
         text_fingerprint: the same for all that is outside the image tower (part of a trained run's identity).
         random_weights: True where the weights were never trained.
         openai_weights: True where they are OpenAI's, whose published results they are comparable with.
+        feature_width: D, the width of image and text features.
+        remark: what must be known before its figures; empty where nothing is to be said.
     """
 
     name: str
     model: Any
-    tokenizer: Any
+    tokenizer: Tokenizer
     preprocess: dict[str, Any]
     fingerprint: str
     text_fingerprint: str
     random_weights: bool
     openai_weights: bool
     device: torch.device
-
-    @property
-    def feature_width(self) -> int:
-        """D, the width of image and text features."""
-        return int(self.model.visual.output_dim)
+    feature_width: int
+    remark: str = ""
 
     @property
     def digest(self) -> str:
@@ -64,7 +67,10 @@ class Clip:
 
     @property
     def logit_scale(self) -> float:
-        """exp(logit_scale), the factor on cosines before the softmax."""
+        """exp(logit_scale), the factor on cosines before the softmax.
+
+        SigLIP's logit_bias is the same for all classes of an image: it changes neither probabilities nor the class.
+        """
         return float(self.model.logit_scale.exp())
 
 
@@ -93,30 +99,66 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     Raises:
         ValueError: unknown model, unknown or unreadable weights, an activation that the weights were not trained with.
     """
-    model_config = _model_config(config.model)
+    model_config, name = _model_config(config.model), config.model.replace("/", "-")
+    require_text_libraries(config.model, model_config["text_cfg"])
     weights = find_weights(config)
     quick_gelu = _activation(config, model_config, weights)
-    tag = get_pretrained_cfg(config.model.replace("/", "-"), weights.source) if weights.source else None
+    tag = get_pretrained_cfg(name, weights.source) if weights.source else None
     if tag:  # before anything is built, so that a missing network is not taken for another fault
         fetch(tag, f"{weights.note} of {config.model}")
+    tokenizer = load_tokenizer(name, model_config["text_cfg"])
     where = pick_device(device or config.device)
     _check_device(where)
     with torch.random.fork_rng(devices=[]), _quiet_open_clip():
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
         model: Any = _create(config, weights, quick_gelu)
+    if weights.source:  # what CoCa does not use of random weights is never set
+        require_finite(model, f"{config.model} ({weights.note})")
     model.eval().requires_grad_(False).to(where)
     preprocess = dict(open_clip.get_model_preprocess_cfg(model))
+    assumed = {field: preprocess[field] for field in weights.untold}
+    if weights.source and weights.quick_gelu is None and config.activation == "auto":
+        assumed = {ACTIVATION: quick_gelu, **assumed}
     return Clip(
-        name=f"{config.model} ({weights.note}{_assumption(config, weights, quick_gelu)})",
+        name=f"{config.model} ({weights.note}{assumed_in_words(assumed)})",
         model=model,
-        tokenizer=open_clip.get_tokenizer(config.model),
+        tokenizer=tokenizer,
         preprocess=preprocess,
         fingerprint=backbone_fingerprint(model.visual, model_config, quick_gelu),
         text_fingerprint=text_fingerprint(model, model_config, quick_gelu),
         random_weights=weights.source is None,
         openai_weights=config.pretrained == "openai" or weights.note.startswith("OpenAI"),
         device=where,
+        feature_width=_feature_width(config.model, model.visual, preprocess["size"]),
+        remark=assumption_remark(name, weights.note, assumed),
     )
+
+
+def _feature_width(name: str, image_tower: nn.Module, size: int | Sequence[int]) -> int:
+    """What the image tower makes of one image, run without numbers (on torch's meta device, milliseconds): towers do
+    not agree on where they tell their width.
+
+    Raises:
+        ValueError: the tower does not take images of the size that it was configured for, or gives no single feature.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    tensors = {**dict(image_tower.named_parameters()), **dict(image_tower.named_buffers())}
+    shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
+    try:
+        with torch.no_grad():
+            made = functional_call(image_tower, shapes, (torch.zeros(1, 3, height, width, device="meta"),))
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"the image tower of clip.model={name} cannot take images of {height} x {width} pixels, as its "
+            f"configuration (vision_cfg.image_size) has it: {first_line(error)}"
+        ) from error
+    features = made[0] if isinstance(made, tuple) else made  # CoCa's gives tokens too
+    if features.ndim != 2:
+        raise ValueError(
+            f"the image tower of clip.model={name} makes {tuple(features.shape)} of an image, expected one feature "
+            f"(1, D): take another clip.model"
+        )
+    return int(features.shape[1])
 
 
 def _model_config(name: str) -> dict[str, Any]:
@@ -153,13 +195,6 @@ def _activation(config: ClipConfig, model_config: dict[str, Any], weights: Weigh
     return weights.quick_gelu
 
 
-def _assumption(config: ClipConfig, weights: Weights, quick_gelu: bool) -> str:
-    """What had to be assumed about the weights, for logs and results."""
-    if weights.source is None or weights.quick_gelu is not None or config.activation != "auto":
-        return ""
-    return f"; they do not state their activation, {'QuickGELU' if quick_gelu else 'GELU'} is taken"
-
-
 @contextmanager
 def _quiet_open_clip() -> Iterator[None]:
     """open_clip logs each step at the root logger, and warns of activations that have been settled before."""
@@ -174,6 +209,10 @@ def _quiet_open_clip() -> Iterator[None]:
         root.setLevel(level)
 
 
+_NOT_BUILT = (RuntimeError, AssertionError, KeyError, AttributeError, TypeError, ImportError, OSError)
+"""What open_clip, timm and transformers raise where a model cannot be built or its weights do not fit."""
+
+
 def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module:
     kept = ("mean", "std", "interpolation", "resize_mode", "fill_color")
     try:
@@ -186,16 +225,18 @@ def _create(config: ClipConfig, weights: Weights, quick_gelu: bool) -> nn.Module
             force_preprocess_cfg={name: weights.preprocess[name] for name in kept if name in weights.preprocess},
             pretrained_text=weights.source is not None,
         )
-    except (RuntimeError, AssertionError, KeyError, AttributeError) as error:  # by the first difference it meets
+    except _NOT_BUILT as error:  # by the first difference it meets
+        if weights.source is None:
+            raise ValueError(f"clip.model={config.model} cannot be built: {_start_of(error)}") from error
         tags = ", ".join(list_pretrained_tags_by_model(config.model.replace("/", "-")))
         raise ValueError(
-            f"weights {weights.source} do not load into {config.model}: {_first_line(error)} "
+            f"weights {weights.source} do not load into {config.model}: {_start_of(error)} "
             f"Check that clip.model is the weights' architecture (tags known for it: {tags or 'none'})"
         ) from error
     return model
 
 
-def _first_line(error: Exception) -> str:
+def _start_of(error: Exception) -> str:
     """The start of a message; torch lists every tensor of a model in its own."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:300] if lines else type(error).__name__

@@ -24,7 +24,8 @@ ACCELERATOR_HIDDEN_BYTES = 512 * 2**20
 
 
 class PromptEncoder:
-    """Encodes every class under given soft prompts; a tower that is not causal takes the plain path.
+    """Encodes every class under given soft prompts; a tower that is not causal, or a text without a start
+    token, takes the plain path.
 
     With and without a gradient, the last bits of features may differ.
 
@@ -37,7 +38,8 @@ class PromptEncoder:
     def __init__(self, tower: TextTower, classes: ClassTokens, precision: TextPrecision = "fp32") -> None:
         self.tower = tower
         self.classes = classes
-        self.exact_prefix = tower.is_causal and tower.end_positions(classes.tokens_CL) == classes.ends_C
+        ends_known = tower.end_positions(classes.tokens_CL) == classes.ends_C
+        self.exact_prefix = tower.is_causal and classes.before == 1 and ends_known
         self._tokens_CL = classes.tokens_CL.to(tower.token_embedding.weight.device)
         self._differentiable = self._predicting = self.plain
         if self.exact_prefix:
@@ -68,12 +70,13 @@ class PromptEncoder:
 
     def plain(self, context_BPW: Tensor) -> Tensor:
         """All positions of every prompt and class through the tower, (B, C, D): what the fast path must equal."""
-        P, B = self.classes.n_ctx, len(context_BPW)
+        first, B = self.classes.before, len(context_BPW)
+        behind = first + self.classes.n_ctx
         embeddings_CLW = self.tower.token_embedding(self._tokens_CL)
         C, L, W = embeddings_CLW.shape
         embeddings_BCLW = embeddings_CLW.expand(B, C, L, W)
         context_BCPW = context_BPW[:, None].expand(-1, C, -1, -1)
-        prompts_BCLW = torch.cat([embeddings_BCLW[:, :, :1], context_BCPW, embeddings_BCLW[:, :, 1 + P :]], dim=2)
+        prompts_BCLW = torch.cat([embeddings_BCLW[:, :, :first], context_BCPW, embeddings_BCLW[:, :, behind:]], dim=2)
         tokens = self._tokens_CL.repeat(B, 1)
         features_BCD: Tensor = encode_embeddings(self.tower, prompts_BCLW.flatten(0, 1), tokens).unflatten(0, (B, C))
         return features_BCD

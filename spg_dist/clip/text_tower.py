@@ -103,7 +103,8 @@ def text_tower(model: Any) -> TextTower:
     if not has_parts or getattr(holder, "cls_emb", None) is not None or pool_type == "none":
         raise ValueError(
             f"this model's text tower ({type(holder).__name__}) takes no soft prompts: "
-            f"use a CLIP-style model, e.g. clip.model=ViT-B-16"
+            f"use methods that learn none (zero-shot, zero-shot-ensemble, linear-probe), or a CLIP-style model, e.g. "
+            f"clip.model=ViT-B-16"
         )
     return TextTower(
         token_embedding=holder.token_embedding,

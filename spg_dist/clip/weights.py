@@ -16,6 +16,7 @@ import torch
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from safetensors import safe_open
 
+from spg_dist.clip.assumed import TRANSFORM
 from spg_dist.clip.config import ClipConfig
 from spg_dist.embedded import tiny_clip_files
 from spg_dist.home import home, resolve
@@ -35,12 +36,14 @@ class Weights:
         quick_gelu: the activation they were trained with, None where nothing tells.
         preprocess: open_clip preprocess fields (mean, std, interpolation, resize_mode) that travel with them.
         note: one phrase for logs and results.
+        untold: fields of TRANSFORM that nothing tells about a file, for which open_clip takes OpenAI's.
     """
 
     source: str | None
     quick_gelu: bool | None
     note: str
     preprocess: dict[str, Any] = field(default_factory=dict)
+    untold: tuple[str, ...] = ()
 
 
 def find_weights(config: ClipConfig) -> Weights:
@@ -76,15 +79,15 @@ def _embedded(model: str) -> Weights:
 
 def _local_file(path: Path) -> Weights:
     quick_gelu, preprocess = _sidecar(path)
+    untold = tuple(name for name in TRANSFORM if name not in preprocess)
     if path.suffix == ".safetensors":
         try:
             with safe_open(str(path), framework="pt") as stored:
                 declared = (stored.metadata() or {}).get("quick_gelu")
         except Exception as error:  # safetensors raises its own SafetensorError, which has no common base
             raise _unreadable(path, error) from error
-        return Weights(
-            str(path), {"true": True, "false": False}.get(declared or "", quick_gelu), f"file {path.name}", preprocess
-        )
+        quick_gelu = {"true": True, "false": False}.get(declared or "", quick_gelu)
+        return Weights(str(path), quick_gelu, f"file {path.name}", preprocess, untold)
     if _is_torchscript(path):
         return Weights(str(_convert_openai_archive(path)), True, f"OpenAI archive {path.name}", preprocess)
     try:
@@ -96,7 +99,7 @@ def _local_file(path: Path) -> Weights:
     _check_state_dict(path, state)
     if all(mark in state for mark in OPENAI_MARKS):
         return Weights(str(_convert_openai_state(path, state)), True, f"OpenAI state dict {path.name}", preprocess)
-    return Weights(str(path), quick_gelu, f"file {path.name}", preprocess)
+    return Weights(str(path), quick_gelu, f"file {path.name}", preprocess, untold)
 
 
 def _check_state_dict(path: Path, state: object) -> None:
@@ -121,7 +124,8 @@ def _sidecar(path: Path) -> tuple[bool | None, dict[str, Any]]:
         return None, {}
     try:
         stored = json.loads(read_user_text(sidecar))
-        return bool(stored.get("model_cfg", {}).get("quick_gelu", False)), dict(stored.get("preprocess_cfg", {}))
+        quick_gelu = bool(stored["model_cfg"].get("quick_gelu", False)) if "model_cfg" in stored else None
+        return quick_gelu, dict(stored.get("preprocess_cfg", {}))
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(
             f"{sidecar}, which tells activation and transform of {path.name}, is no open_clip configuration ({error}): "

@@ -28,10 +28,9 @@ TEMPLATES = {
 def template_texts(experiment: Experiment, method: str) -> Tensor:
     """Text features (C, D) of all classes: unit-norm mean over the method's templates."""
     clip, names = experiment.clip, experiment.manifest.class_names
-    length = experiment.tower.context_length
     sums = None
     for template in TEMPLATES[method]:
-        tokens = clip.tokenizer([template.format(name) for name in names], context_length=length).to(clip.device)
+        tokens = clip.tokenizer([template.format(name) for name in names]).to(clip.device)
         features = F.normalize(clip.model.encode_text(tokens).float(), dim=-1)
         sums = features if sums is None else sums + features
     assert sums is not None

@@ -32,14 +32,14 @@ def check_before_encoding(config: Config, manifests: Sequence[Manifest], clip: C
     experiment = Experiment(config, manifests[0], clip, no_features, folder)
     _check_clipping(config, manifests[0])
     _check_initial_texts(experiment)
-    lengths, room = _context_lengths(experiment), experiment.tower.context_length
+    lengths = _context_lengths(experiment)
     for manifest in manifests:
         if set(config.methods) - set(OWN_CLASSES_ONLY):
             check_class_names(clip.tokenizer, manifest.class_names)
         for template in {template for method in config.methods for template in TEMPLATES.get(method, ())}:
-            check_texts_fit(clip.tokenizer, template, manifest.class_names, room)
+            check_texts_fit(clip.tokenizer, template, manifest.class_names)
         for n_ctx in sorted(lengths):
-            tokenize_classes(clip.tokenizer, manifest.class_names, n_ctx, room)
+            tokenize_classes(clip.tokenizer, manifest.class_names, n_ctx, experiment.tower.context_length)
 
 
 def _check_clipping(config: Config, manifest: Manifest) -> None:

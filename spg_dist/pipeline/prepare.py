@@ -67,13 +67,18 @@ def load_frozen_clip(config: Config, display: Display) -> Clip:
     clip = loaded_clip(config.clip, "cpu")
     note = "  RANDOM WEIGHTS: figures mean nothing beyond this program's own test" if clip.random_weights else ""
     display.say(f"CLIP: {clip.name}, features of width {clip.feature_width}{note}")
-    if remark := clip_remark(config):
+    for remark in clip_remarks(config, clip.remark):
         display.say(f"warning: {remark}")
     return clip
 
 
-def clip_remark(config: Config) -> str:
-    """What the configured CLIP is not made for, for logs and reports; empty where nothing is to be said."""
+def clip_remarks(config: Config, of_weights: str) -> list[str]:
+    """What the configured CLIP is not made for, and what is assumed about its weights (`Clip.remark`), for logs and
+    reports."""
+    return [remark for remark in (_out_of_place(config), of_weights) if remark]
+
+
+def _out_of_place(config: Config) -> str:
     own_images = any(data.dataset != "drawn" for data in (config.data, *config.test_data))
     if config.clip.pretrained != "embedded" or not own_images:
         return ""

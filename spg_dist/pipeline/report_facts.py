@@ -10,8 +10,8 @@ from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import left_out_methods, methods_of
 from spg_dist.home import home
-from spg_dist.pipeline.duplicates import duplicates_in_words
-from spg_dist.pipeline.prepare import clip_remark
+from spg_dist.pipeline.duplicates import duplicate_warnings, duplicates_in_words
+from spg_dist.pipeline.prepare import clip_remarks
 from spg_dist.pipeline.testing import TestedRun
 from spg_dist.progress.costs import Costs, PhaseCost
 from spg_dist.progress.display import FEATURES
@@ -25,13 +25,13 @@ SELECTION_RULES = {
 }
 
 
-def warnings_of_run(config: Config) -> list[str]:
+def warnings_of_run(experiment: Experiment) -> list[str]:
     """What must be read before the figures; random weights are warned of by the report itself."""
-    remark = clip_remark(config)
-    warnings = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
-    if config.selection == "oracle":
+    remarks = clip_remarks(experiment.config, experiment.clip.remark)
+    warnings = [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
+    if experiment.config.selection == "oracle":
         warnings.append("Selected on the target's own validation split: a ceiling, and no result to compare.")
-    return warnings
+    return [*warnings, *duplicate_warnings(experiment)]
 
 
 def remarks_of_run(config: Config, costs: Costs) -> list[str]:

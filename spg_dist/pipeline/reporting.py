@@ -10,7 +10,6 @@ from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import ResultRow, ResultsError, read_results, write_results
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import UNTRAINED
-from spg_dist.pipeline.duplicates import duplicate_warnings
 from spg_dist.pipeline.report_facts import (
     SELECTION_RULES,
     is_the_papers_setting,
@@ -52,7 +51,7 @@ def report_run(
         selection=SELECTION_RULES[config.selection],
         random_weights=experiment.clip.random_weights,
         comparable=is_the_papers_setting(experiment),
-        warnings=[*warnings_of_run(config), *duplicate_warnings(experiment)],
+        warnings=warnings_of_run(experiment),
         remarks=remarks_of_run(config, costs),
     )
     write_summary(folder.summary, contents)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from spg_dist.clip.text_tower import TextTower
+from spg_dist.clip.tokenizer import Tokenizer
 from spg_dist.training.seeds import torch_random
 
 
-def initial_prompt(tower: TextTower, tokenizer: Any, text: str, n_ctx: int, seed: int) -> Tensor:
+def initial_prompt(tower: TextTower, tokenizer: Tokenizer, text: str, n_ctx: int, seed: int) -> Tensor:
     """The first prompt (P, W): the token embeddings of `text`, or random where `text` is empty.
 
     Raises:

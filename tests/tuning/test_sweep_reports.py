@@ -58,7 +58,7 @@ def swept(tmp_path: Path, config: Config, built: ExperimentBuilder, trials: int 
     best = study.best()
     assert best is not None
     finals = [Final(0, accuracies(0.0)), Final(best.number, accuracies(2.0 if best.number else 0.0))]
-    return study, report_of(study, config, built.manifest, "tiny-rn (embedded weights)", False, *finals)
+    return study, report_of(study, config, built.manifest, "tiny-rn (embedded weights)", False, *finals, [])
 
 
 class Ids(HTMLParser):
@@ -139,7 +139,7 @@ def test_importances_point_at_what_matters(tmp_path: Path, config: Config, built
         asked = study.ask()
         study.complete(asked.number, TrialOutcome(80 - 50 * asked.values["stage2.dropout"], None, {}, 1.0))
     finals = [Final(0, accuracies(0.0)), Final(1, accuracies(0.0))]
-    report = report_of(study, config, built.manifest, "tiny-rn", False, *finals)
+    report = report_of(study, config, built.manifest, "tiny-rn", False, *finals, [])
     assert next(iter(report.importances)) == "stage2.dropout"
     assert sum(report.importances.values()) == pytest.approx(1.0)
 

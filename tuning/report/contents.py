@@ -15,7 +15,6 @@ from optuna.trial import TrialState
 from spg_dist.config import Config, dump_config
 from spg_dist.data import Manifest
 from spg_dist.evaluation.results import Spread, spread
-from spg_dist.pipeline.report_facts import warnings_of_run
 from spg_dist.pipeline.testing import TestedRun
 from spg_dist.progress.duration import duration_text
 from spg_dist.report.headline import RANDOM_WEIGHTS_WARNING
@@ -99,14 +98,15 @@ def report_of(
     random_weights: bool,
     defaults: Final | None,
     chosen: Final,
-    warnings: Sequence[str] = (),
+    warnings: Sequence[str],
 ) -> SweepReport:
     """Read a finished sweep.
 
     Arguments:
+        clip_name, random_weights: of the frozen CLIP.
         config: of trial 0, with the final seeds.
         defaults, chosen: final tests of the given configuration, None where it failed, and of the best one.
-        warnings: of the images.
+        warnings: what must be read before the figures.
     """
     best = study.best()
     assert best is not None, "a report is of a sweep with a completed trial"
@@ -123,7 +123,7 @@ def report_of(
         best_tested=spreads_of(chosen.tested),
         changed=[(name, _text(before[name]), _text(value)) for name, value in values.items() if value != before[name]],
         facts=_facts(study, config, manifest, clip_name, rows),
-        warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + [*warnings_of_run(config), *warnings],
+        warnings=[RANDOM_WEIGHTS_WARNING] * random_weights + list(warnings),
         config_yaml=dump_config(without_sweep(with_values(config, values))),
     )
 

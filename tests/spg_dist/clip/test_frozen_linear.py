@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
+from spg_dist.clip import frozen_linear as frozen_module
 from spg_dist.clip.activation import known_activation
 from spg_dist.clip.frozen_linear import frozen_linear
 
@@ -60,14 +65,40 @@ def test_an_activated_map_and_the_activations_gradient_are_open_clips(module: nn
     torch.testing.assert_close(grad_RO, expected_grad_RO, **close)
 
 
-def kernels_at_hand() -> bool:
-    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+def laid_out(dtype: torch.dtype) -> bool:
+    return frozen_linear(numbers(96, 64, dtype=dtype), None).weight_OI.is_mkldnn
 
 
 def test_weights_are_laid_out_for_the_kernels_where_there_are_any() -> None:
-    def laid_out(dtype: torch.dtype) -> bool:
-        return frozen_linear(numbers(96, 64, dtype=dtype), None).weight_OI.is_mkldnn
-
-    assert laid_out(torch.float32) == kernels_at_hand()
-    assert laid_out(torch.bfloat16) == (kernels_at_hand() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    processor_has_them = torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")
+    assert laid_out(torch.float32) or not processor_has_them
+    assert laid_out(torch.bfloat16) == (laid_out(torch.float32) and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     assert not laid_out(torch.float64)
+
+
+def refuses(*_: Any) -> Tensor:
+    raise RuntimeError("this processor lacks the instructions")
+
+
+def wrong(x_RI: Tensor, weight_OI: Tensor, *_: Any) -> Tensor:
+    return x_RI.new_ones(len(x_RI), len(weight_OI)).to(weight_OI.dtype)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch is built without oneDNN")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("operator", "kernel"),
+    [("_reorder_linear_weight", refuses), ("_linear_pointwise", refuses), ("_linear_pointwise", wrong)],
+)
+def test_the_plain_product_serves_where_the_kernels_refuse_or_are_wrong(
+    operator: str, kernel: Callable[..., Tensor], dtype: torch.dtype
+) -> None:
+    library = torch.library.Library("mkldnn", "IMPL")
+    for key in ("CPU", "MkldnnCPU"):
+        library.impl(operator, kernel, key, allow_override=True)
+    frozen_module._kernels_work.cache_clear()
+    try:
+        assert not laid_out(dtype)
+    finally:
+        library._destroy()
+        frozen_module._kernels_work.cache_clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spg_dist.config import parse_config
-from spg_dist.pipeline.prepare import clip_remark
+from spg_dist.pipeline.prepare import clip_remarks
 
 DRAWINGS = "nothing but drawings"
 
@@ -20,5 +20,5 @@ DRAWINGS = "nothing but drawings"
     ],
 )
 def test_the_embedded_clip_on_other_images_than_drawings_is_warned_of(given: list[str], remark: str) -> None:
-    said = clip_remark(parse_config(given, "test"))
+    said = " ".join(clip_remarks(parse_config(given, "test"), ""))
     assert remark in said and bool(remark) == bool(said)
