@@ -86,6 +86,16 @@ def test_folders_may_be_called_otherwise_than_their_classes(tmp_path: Path, name
     assert load(build(tmp_path / "set", names)) == expected
 
 
+def test_domains_may_spell_a_folder_in_two_ways(tmp_path: Path) -> None:
+    def change(domain: str, split: str, n: int, row: Row) -> None:
+        if domain == "night":
+            row[0] = str(row[0]).replace("Alarm_Clock", "alarm-clock")
+
+    root = build(tmp_path / "set", {"Alarm_Clock": "alarm-clock", "Bed": "Bed"}, change=change)
+    (root / "images" / "night" / "Alarm_Clock").rename(root / "images" / "night" / "alarm-clock")
+    assert load(root) == ("alarm-clock", "Bed")
+
+
 def test_a_row_unlike_the_others_of_its_folder_is_refused(tmp_path: Path) -> None:
     def change(domain: str, split: str, n: int, row: Row) -> None:
         if (domain, split, n) == ("night", "train", 1):
