@@ -137,7 +137,7 @@ class LocalFolder:
         except OSError as error:
             raise CacheError(
                 f"cannot write {self.path / unfinished.name}: {error.strerror or error}. What was finished before is "
-                "safe; free space or mend the permissions and run the same command again"
+                "safe; free space or fix the permissions and run the same command again"
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
@@ -225,7 +225,7 @@ def folder_at(root: str | os.PathLike[str]) -> LocalFolder | RemoteFolder:
 
 @contextmanager
 def _readable(where: str) -> Iterator[None]:
-    """Lets FileNotFoundError through, which callers expect, and turns what a person must mend into a CacheError."""
+    """Lets FileNotFoundError through, which callers expect, and turns what a person must fix into a CacheError."""
     try:
         yield
     except FileNotFoundError:

@@ -13,6 +13,7 @@ from huggingface_hub import constants
 from torch import Tensor
 
 from spg_dist.clip.fetching import first_line, require_hub
+from spg_dist.clip.quick_import import with_text_models_of_the_hub
 
 
 class Tokenizer(Protocol):
@@ -75,13 +76,19 @@ def load_tokenizer(model: str, text_config: Mapping[str, Any]) -> Tokenizer:
 
 
 def require_text_libraries(model: str, text_config: Mapping[str, Any]) -> None:
-    """Raises ValueError where a model's texts need a library that an extra of this package installs."""
+    """Import what a model's texts need beyond open_clip.
+
+    Raises:
+        ValueError: it is a library that an extra of this package installs.
+    """
     from_hub = text_config.get("hf_model_name") or text_config.get("hf_tokenizer_name")
     if from_hub and importlib.util.find_spec("transformers") is None:
         raise ValueError(
             f"clip.model={model} reads its texts with {from_hub} of Hugging Face, for which transformers is not "
             f"installed: pip install 'spg-dist[siglip]'"
         )
+    if text_config.get("hf_model_name"):
+        with_text_models_of_the_hub()
 
 
 @dataclass(frozen=True)

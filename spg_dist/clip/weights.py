@@ -129,7 +129,7 @@ def _sidecar(path: Path) -> tuple[bool | None, dict[str, Any]]:
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(
             f"{sidecar}, which tells activation and transform of {path.name}, is no open_clip configuration ({error}): "
-            f"mend it, or move the weights to a folder of their own"
+            f"fix it, or move the weights to a folder of their own"
         ) from error
 
 

@@ -49,7 +49,7 @@ def _verdict(report: CheckReport) -> str:
     if report.usable:
         return f"[yellow]{share}[/]: a job sets them aside and goes on, for they are no more than {limit}."
     return (
-        f"[red]{share}[/], more than {limit}: a job will refuse the data set. Mend or remove them, or raise the limit."
+        f"[red]{share}[/], more than {limit}: a job will refuse the data set. Fix or remove them, or raise the limit."
     )
 
 

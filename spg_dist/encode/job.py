@@ -182,7 +182,7 @@ class EncodeJob:
             raise ValueError(
                 f"{len(aside)} of {total} images in {self.manifest.root} cannot be read, more than the "
                 f"{self.max_set_aside_share:.1%} that data.max_set_aside_share allows. The first: {first}. "
-                f"Mend or remove them, or raise data.max_set_aside_share"
+                f"Fix or remove them, or raise data.max_set_aside_share"
             )
 
     def _check_splits(self, usable: Manifest) -> None:

@@ -15,7 +15,7 @@ FAILED = 1
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """What a user can mend becomes one message and exit status 1, a stop status 130; the rest stays a traceback."""
+    """What a user can fix becomes one message and exit status 1, a stop status 130; the rest stays a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # else a notebook's
             stream.reconfigure(errors="backslashreplace")  # no letter of a name is a reason to fail at the last line

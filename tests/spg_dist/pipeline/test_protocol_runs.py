@@ -109,7 +109,7 @@ def test_rows_whose_prompt_is_not_as_long_as_the_papers_say_so(cross_dataset: Ru
     notes = {row.method: row.note.split("; ")[-1] for row in read_results(cross_dataset.results)}
     for method, label in (("coop", "CoOp"), ("cocoop", "CoCoOp"), ("dpl", "DPL")):
         assert notes[method] == f"4 context tokens (unlike the paper's {label} with 16)"
-    assert notes["zero-shot"] == notes["spg"] == ""
+    assert not any("unlike the paper's" in notes[method] for method in ("zero-shot", "spg"))
 
 
 def test_cross_dataset_predicts_the_other_data_sets_own_classes(cross_dataset: RunFolder) -> None:
