@@ -155,7 +155,7 @@ def test_a_broken_configuration_beside_the_weights_is_named(
     trained: Path, tmp_path: Path, tiny_model_name: Callable[..., str], content: str
 ) -> None:
     (tmp_path / "open_clip_config.json").write_text(content)
-    with pytest.raises(ValueError, match=r"open_clip_config\.json, which tells .* of tiny\.safetensors.*mend it"):
+    with pytest.raises(ValueError, match=r"open_clip_config\.json, which tells .* of tiny\.safetensors.*fix it"):
         load_clip(cpu(tiny_model_name(), str(trained)))
 
 
