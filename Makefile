@@ -26,7 +26,7 @@ types: .venv/.installed-dev
 pytest: .venv/.installed-dev
 	$(PYTEST) -m "not faults" $(ARGS)
 
-# Kills and other processors that take minutes.
+# What takes longest: kills by the hundred, other processors and devices, a sweep as a job.
 test-faults: .venv/.installed-dev
 	$(PYTEST) -m faults $(ARGS)
 

@@ -60,7 +60,7 @@ def _killed_writer(root: Path, store: StoreName, first: int, shards: int, second
     return said.count(b".")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_two_hundred_and_forty_kills_lose_nothing_that_was_finished(tmp_path: Path, store: StoreName) -> None:
     chance = random.Random(7)
     root, finished = tmp_path / "0", 0

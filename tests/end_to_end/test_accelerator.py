@@ -38,7 +38,7 @@ def run(home: Path, command: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_job_on_an_accelerator_goes_on_after_a_kill_and_ends_like_one_on_the_processor(tmp_path: Path) -> None:
     if not hasattr(torch.utils.backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this torch takes no devices written in Python")

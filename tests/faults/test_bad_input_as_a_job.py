@@ -10,6 +10,8 @@ from bad_input_material import DOMAINS, arguments, half_written, one_message, st
 from drawn_material import draw_images
 from PIL import Image
 
+from jobs import full_pipeline
+
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,7 +27,11 @@ def test_a_missing_root(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("largest_file_bytes", "where"),
-    [(1_000, "configuration"), (9_000, "cache"), (1_000_000, "generator")],
+    [
+        pytest.param(1_000, "configuration", marks=pytest.mark.faults),
+        pytest.param(9_000, "cache", marks=pytest.mark.faults),
+        (1_000_000, "generator"),
+    ],
     ids=["configuration", "cache", "generator"],
 )
 def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(
@@ -47,7 +53,9 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(
         assert (tmp_path / "runs" / "bad" / "results.csv").is_file()
 
 
-def test_odd_images_are_used_and_bad_ones_set_aside_in_one_run(tmp_path: Path) -> None:
+def test_odd_images_are_used_and_bad_ones_set_aside_in_one_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = draw_images(tmp_path / "set", DOMAINS)
     place, good = root / "cartoon" / "car", Image.open(root / "cartoon" / "car" / "0.png").convert("RGB")
     exif = Image.Exif()
@@ -59,11 +67,11 @@ def test_odd_images_are_used_and_bad_ones_set_aside_in_one_run(tmp_path: Path) -
     (place / "cut.png").write_bytes((place / "0.png").read_bytes()[:600])
     (place / "empty.jpg").write_bytes(b"")
     (place / "text.png").write_text("not an image")
-    done = start(arguments(root, tmp_path, "data.max_set_aside_share=0.06"), tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr.strip()
-    assert "58 features encoded, 0 reused from the cache, 3 images set aside" in done.stdout
+    full_pipeline.main(arguments(root, tmp_path, "data.max_set_aside_share=0.06"))
+    said = capsys.readouterr()
+    assert not said.err.strip()
+    assert "58 features encoded, 0 reused from the cache, 3 images set aside" in said.out
     for name in ("cut.png", "empty.jpg", "text.png"):
-        assert f"set aside: cartoon/car/{name}: " in done.stdout
+        assert f"set aside: cartoon/car/{name}: " in said.out
         assert f"cartoon/car/{name}" in (tmp_path / "runs" / "bad" / "report.html").read_text()
     assert "Images set aside: 3" in (tmp_path / "runs" / "bad" / "summary.md").read_text()

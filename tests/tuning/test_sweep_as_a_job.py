@@ -12,7 +12,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_sweep_submitted_as_a_ray_job_leaves_its_files(tmp_path: Path) -> None:
     small = [
         "data.images_per_class=4",

@@ -128,12 +128,12 @@ def test_a_sweep_without_a_single_success_says_why(
 def test_a_fault_of_the_machine_ends_the_sweep_and_its_trial_is_handed_out_again(
     images: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [*arguments(images, home, "name=faulty", "seeds=[1]"), f"tune.space={space_file(tmp_path, SPACE)}"]
-    tune.main([*given, "tune.trials=2"])
+    given = arguments(images, home, "name=faulty", "seeds=[1]", "tune.trials=3", "tune.concurrent=1")
+    given.append(f"tune.space={space_file(tmp_path, SPACE)}")
     in_the_way = home / "sweeps/faulty/trials/2"
-    in_the_way.parent.mkdir(exist_ok=True)
+    in_the_way.parent.mkdir(parents=True)
     in_the_way.touch()
-    message = refused([*given, "tune.trials=3"], capsys)
+    message = refused(given, capsys)
     assert message.startswith("\nerror: trial 2: ") and str(in_the_way) in message and "this one resumes" in message
     assert "Traceback" not in message
     storage = f"sqlite:///{home / 'sweeps/faulty/study.db'}"
@@ -141,7 +141,7 @@ def test_a_fault_of_the_machine_ends_the_sweep_and_its_trial_is_handed_out_again
     assert states == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.RUNNING]
 
     in_the_way.unlink()
-    tune.main([*given, "tune.trials=3"])
+    tune.main(given)
     assert "2 of 3 trials finished before" in capsys.readouterr().out
     assert [row["state"] for row in rows(home / "sweeps" / "faulty")] == ["completed"] * 3
 
