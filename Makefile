@@ -26,7 +26,7 @@ types: .venv/.installed-dev
 pytest: .venv/.installed-dev
 	$(PYTEST) -m "not faults" $(ARGS)
 
-# What takes longest: kills by the hundred, other processors and devices, a sweep as a job.
+# What takes longest: kills by the hundred, other processors and devices, a sweep as a job, a million rows.
 test-faults: .venv/.installed-dev
 	$(PYTEST) -m faults $(ARGS)
 

@@ -48,12 +48,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no worker is left with a long one in the end."""
+    """Files with slow tests come first, then those that take patience: no worker is left with a long one in the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
     for item in items:
         if item.path in PATIENT or any(folder in item.path.parents for folder in WHOLE_JOBS):
             item.add_marker("patient")
+    items.sort(key=lambda item: (item.path not in slow, item.get_closest_marker("patient") is None))
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def shard(number: int) -> tuple[list[str], np.ndarray]:
     return digests, bits.view(np.float16)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_million_rows_open_at_once_and_are_sampled_from_the_map(tmp_path: Path) -> None:
     if shutil.disk_usage(tmp_path).free < 4 << 30:
         pytest.skip(f"needs 4 GiB of free disk at {tmp_path}")

@@ -160,7 +160,7 @@ def test_a_trial_whose_process_dies_leaves_all_that_are_under_way_to_the_next_jo
     assert [trial.state for trial in study.trials()] == [TrialState.RUNNING] * 2
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_early_stopping_ends_trials_before_their_last_epoch(images: Path, home: Path, tmp_path: Path) -> None:
     space = space_file(tmp_path, "stage2.learning_rate: {choices: [2.0e-3, 1.0e-9, 1.0e-8, 1.0e-7]}")
     asha = ("tune.asha.enabled=true", "tune.asha.first_epochs=2", "tune.asha.reduction=4")
