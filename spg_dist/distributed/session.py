@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import shlex
 import socket
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from spg_dist.distributed.short_folder import folder_for_sockets
@@ -45,6 +47,8 @@ def ray_session() -> Iterator[None]:
         joined = in_ray_job() or "RAY_ADDRESS" in os.environ
         _say("joining the Ray cluster ..." if joined else "starting Ray on this machine ...")
         _require_head(os.environ.get("RAY_ADDRESS", ""))
+        if not joined and not _home_takes_a_token():
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         with handlers_kept():  # Ray's own answer to a kill is to exit without a word
             ray.init(
                 address=None if joined else "local",
@@ -79,6 +83,17 @@ def _require_head(address: str) -> None:
                     f"RAY_ADDRESS to work on this machine alone"
                 ) from error
             time.sleep(0.5)
+
+
+def _home_takes_a_token() -> bool:
+    """Whether Ray finds its token in the user's home or can put one there, which it does for a Ray of its own."""
+    try:
+        place = Path.home() / ".ray"
+        return (place / "auth_token").is_file() or os.access(
+            place if place.is_dir() else place.parent, os.W_OK | os.X_OK
+        )
+    except (RuntimeError, OSError):  # no home at all, or a file in its place
+        return False
 
 
 def _runtime_environment(joined: bool) -> dict[str, Any]:

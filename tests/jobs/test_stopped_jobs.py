@@ -68,6 +68,8 @@ def test_a_stop_while_ray_works_ends_in_one_line_and_ends_ray(number: signal.Sig
     temporary.mkdir()
     environment = {**os.environ, "SPG_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary)}
     environment.pop("RAY_ADDRESS", None)
+    (tmp_path / "home").touch()
+    environment["HOME"] = str(tmp_path / "home")  # where Ray would put its token, and cannot
     interpreter = tmp_path / "mit Umläuten und Blanks"  # Ray puts its path into commands for a shell
     interpreter.symlink_to(sys.prefix, target_is_directory=True)
     status, said = stop_at("working", [str(interpreter / "bin" / "python"), "-c", IN_RAY], number, environment)
