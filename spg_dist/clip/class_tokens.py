@@ -40,7 +40,7 @@ def tokenize_classes(tokenizer: Tokenizer, names: Sequence[str], n_ctx: int, con
     """Tokenize "X … X name." with P = `n_ctx` placeholders (CoOp, section 3; SPG, equation 2).
 
     Raises:
-        ValueError: a name does not fit into `context_length` beside the prompt (a tokenizer would cut it in silence),
+        ValueError: a name does not fit into `context_length` with the prompt (a tokenizer would cut it silently),
             or the tokenizer does not read a placeholder as one token.
     """
     frame = frame_of(tokenizer, context_length)

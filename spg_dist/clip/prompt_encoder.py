@@ -71,12 +71,12 @@ class PromptEncoder:
     def plain(self, context_BPW: Tensor) -> Tensor:
         """All positions of every prompt and class through the tower, (B, C, D): what the fast path must equal."""
         first, B = self.classes.before, len(context_BPW)
-        behind = first + self.classes.n_ctx
+        after = first + self.classes.n_ctx
         embeddings_CLW = self.tower.token_embedding(self._tokens_CL)
         C, L, W = embeddings_CLW.shape
         embeddings_BCLW = embeddings_CLW.expand(B, C, L, W)
         context_BCPW = context_BPW[:, None].expand(-1, C, -1, -1)
-        prompts_BCLW = torch.cat([embeddings_BCLW[:, :, :first], context_BCPW, embeddings_BCLW[:, :, behind:]], dim=2)
+        prompts_BCLW = torch.cat([embeddings_BCLW[:, :, :first], context_BCPW, embeddings_BCLW[:, :, after:]], dim=2)
         tokens = self._tokens_CL.repeat(B, 1)
         features_BCD: Tensor = encode_embeddings(self.tower, prompts_BCLW.flatten(0, 1), tokens).unflatten(0, (B, C))
         return features_BCD

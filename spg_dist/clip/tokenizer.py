@@ -32,7 +32,7 @@ class Tokenizer(Protocol):
 
 
 class HubTokenizer:
-    """open_clip's wrapper of a tokenizer of the hub, with the methods of its own one."""
+    """A tokenizer of the hub, as open_clip wraps it, with the methods of open_clip's own tokenizer."""
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
@@ -57,7 +57,7 @@ def load_tokenizer(model: str, text_config: Mapping[str, Any]) -> Tokenizer:
         text_config: the model's `text_cfg`.
 
     Raises:
-        ValueError: the hub's tokenizer is neither here nor to be had.
+        ValueError: the hub's tokenizer is not on this machine and cannot be fetched.
     """
     place = text_config.get("hf_tokenizer_name")
     if not place:

@@ -28,7 +28,7 @@ class PublishedDataset:
         numbered_classes: class folders are called 0, 1, ... in some releases and mean `class_names`.
         left_out: endings of paths that the protocol keeps out of stage 2 and the test.
         absent_classes: (domain, class) pairs without images in the published files.
-        other_releases: name -> domain -> number of images, of releases that are passed around beside this one.
+        other_releases: name -> domain -> number of images, of other releases in circulation.
         numbered_as_plain: the published lists number the classes in the order of their names as `plain` spells them.
     """
 

@@ -1,4 +1,4 @@
-"""What a job says of a data set beside its splits: which release it is, and what on disk is not used."""
+"""What a job says about a data set apart from its splits: which release it is, and what on disk is not used."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _require_head(address: str) -> None:
 
 
 def _home_takes_a_token() -> bool:
-    """Whether Ray finds its token in the user's home or can put one there, which it does for a Ray of its own."""
+    """Whether Ray finds its token in the user's home or can put one there, as it does when it starts locally."""
     try:
         place = Path.home() / ".ray"
         return (place / "auth_token").is_file() or os.access(

@@ -10,7 +10,7 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
-from encode_material import Encode, Encoded
+from encode_material import Encode, Encoded, plain_loop
 from PIL import Image
 from small_images import picture
 
@@ -20,16 +20,6 @@ from spg_dist.encode import encoder as encoder_module
 from spg_dist.encode.encoder import BATCHES_AHEAD, ImageEncoder
 from spg_dist.encode.transform import ImageTransform
 from spg_dist.features import FeatureTable
-
-
-def plain_loop(clip: Clip, paths: list[Path]) -> torch.Tensor:
-    """open_clip as its README tells it, image by image, with the same weights."""
-    model, _, preprocess = open_clip.create_model_and_transforms("tiny-rn")
-    model.load_state_dict(clip.model.state_dict())
-    model.eval()
-    with torch.no_grad():
-        features = [model.encode_image(preprocess(Image.open(path)).unsqueeze(0)) for path in paths]
-    return F.normalize(torch.cat(features).float(), dim=-1)
 
 
 def all_features(table: FeatureTable) -> torch.Tensor:

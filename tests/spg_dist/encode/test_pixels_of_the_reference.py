@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import pytest
 import torch
-from encode_material import Encode, Encoded
+from encode_material import Encode, Encoded, plain_loop
 from PIL import Image
 from small_images import picture, write_images
 
@@ -35,16 +34,6 @@ def odd(tmp_path: Path) -> Path:
     return root
 
 
-def open_clips_own(clip: Clip, paths: list[Path]) -> torch.Tensor:
-    """open_clip's transform of what Pillow opens, which it converts to RGB itself."""
-    model, _, preprocess = open_clip.create_model_and_transforms("tiny-rn")
-    model.load_state_dict(clip.model.state_dict())
-    model.eval()
-    with torch.no_grad():
-        features = [model.encode_image(preprocess(Image.open(path)).unsqueeze(0)) for path in paths]
-    return torch.nn.functional.normalize(torch.cat(features), dim=-1)
-
-
 def plain_features(encoded: Encoded) -> dict[str, torch.Tensor]:
     features = encoded.table().features(np.arange(len(encoded.manifest.images)))
     return dict(zip((image.path for image in encoded.manifest.images), features, strict=True))
@@ -52,7 +41,7 @@ def plain_features(encoded: Encoded) -> dict[str, torch.Tensor]:
 
 def test_published_features_are_those_of_a_plain_loop_with_pillow(encode: Encode, odd: Path, clip: Clip) -> None:
     found = plain_features(encode(odd, pixels="published"))
-    expected = open_clips_own(clip, [odd / path for path in found])
+    expected = plain_loop(clip, [odd / path for path in found])
     torch.testing.assert_close(torch.stack(list(found.values())), expected, rtol=1e-3, atol=2e-4)
 
 
