@@ -16,6 +16,8 @@ import pytest
 from blake3 import blake3
 from moto import server as moto_server
 
+import spg_dist.clip  # noqa: F401 - before a test's own import of open_clip, which is quicker after it
+
 TESTS = Path(__file__).resolve().parent
 
 
@@ -23,7 +25,7 @@ WHOLE_JOBS = [
     TESTS / folder
     for folder in ("end_to_end", "faults", "jobs", "tuning", "benchmarks", "spg_dist/pipeline", "spg_dist/embedded")
 ]
-# Hundreds of damaged stores and killed writers, and trajectories of full size: seconds each.
+# Hundreds of damaged stores and killed writers, trajectories and towers of full size: seconds each.
 PATIENT = [
     TESTS / file
     for file in (
@@ -34,7 +36,15 @@ PATIENT = [
         "cache/test_tampering.py",
         "cache/test_verify_and_repair.py",
         "cache/test_writer_crashes.py",
+        "cache/test_upkeep.py",
         "goldens/test_golden_stage2.py",
+        "spg_dist/clip/test_assumed_transform.py",
+        "spg_dist/clip/test_image_towers.py",
+        "spg_dist/clip/test_quick_import.py",
+        "spg_dist/clip/test_siglip.py",
+        "spg_dist/clip/test_weights.py",
+        "spg_dist/encode/test_encoded_features.py",
+        "spg_dist/report/test_page.py",
     )
 ]
 MEMORY_OF_A_WORKER = 4 * 2**30  # a Ray head with its workers

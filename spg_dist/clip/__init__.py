@@ -1,5 +1,5 @@
 """The frozen CLIP: weights, image tower's identity, text features of soft prompts."""
 
-from spg_dist.clip.quick_import import leave_out_transformers
+from spg_dist.clip.quick_import import import_quickly
 
-leave_out_transformers()
+import_quickly()

@@ -17,13 +17,13 @@ from blake3 import blake3
 from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from torch import nn
-from torch.func import functional_call
 
 from spg_dist.clip.assumed import ACTIVATION, assumed_in_words, assumption_remark
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.fetching import fetch, first_line
 from spg_dist.clip.fingerprint import backbone_fingerprint, text_fingerprint
 from spg_dist.clip.finite import require_finite
+from spg_dist.clip.quick_import import needed
 from spg_dist.clip.tokenizer import Tokenizer, load_tokenizer, require_text_libraries
 from spg_dist.clip.weights import Weights, find_weights
 from spg_dist.embedded import tiny_clip_files
@@ -101,6 +101,8 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     """
     model_config, name = _model_config(config.model), config.model.replace("/", "-")
     require_text_libraries(config.model, model_config["text_cfg"])
+    if "timm_model_name" in model_config["vision_cfg"]:
+        needed("timm")
     weights = find_weights(config)
     quick_gelu = _activation(config, model_config, weights)
     tag = get_pretrained_cfg(name, weights.source) if weights.source else None
@@ -135,18 +137,16 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
 
 
 def _feature_width(name: str, image_tower: nn.Module, size: int | Sequence[int]) -> int:
-    """What the image tower makes of one image, run without numbers (on torch's meta device, milliseconds): towers do
-    not agree on where they tell their width.
+    """Found by encoding one black image: towers do not agree on where they tell their width.
 
     Raises:
         ValueError: the tower does not take images of the size that it was configured for, or gives no single feature.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    tensors = {**dict(image_tower.named_parameters()), **dict(image_tower.named_buffers())}
-    shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
+    device = next(image_tower.parameters()).device
     try:
         with torch.no_grad():
-            made = functional_call(image_tower, shapes, (torch.zeros(1, 3, height, width, device="meta"),))
+            made = image_tower(torch.zeros(1, 3, height, width, device=device))
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         raise ValueError(
             f"the image tower of clip.model={name} cannot take images of {height} x {width} pixels, as its "

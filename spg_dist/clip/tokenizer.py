@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from torch import Tensor
 
 from spg_dist.clip.fetching import first_line, require_hub
-from spg_dist.clip.quick_import import with_text_models_of_the_hub
+from spg_dist.clip.quick_import import needed
 
 
 class Tokenizer(Protocol):
@@ -88,7 +88,7 @@ def require_text_libraries(model: str, text_config: Mapping[str, Any]) -> None:
             f"installed: pip install 'spg-dist[siglip]'"
         )
     if text_config.get("hf_model_name"):
-        with_text_models_of_the_hub()
+        needed("transformers")
 
 
 @dataclass(frozen=True)
