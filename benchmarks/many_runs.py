@@ -33,7 +33,7 @@ from spg_dist.gan.config import GanConfig
 from spg_dist.gan.training import GeneratorTraining
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
-from spg_dist.training import RunGroup
+from spg_dist.training.loop import RunGroup
 
 ON_ACCELERATOR = 8.0  # demanded of 12 runs of stage 2
 

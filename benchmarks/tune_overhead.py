@@ -44,7 +44,7 @@ from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
 from spg_dist.progress import Display
-from spg_dist.training import Metrics
+from spg_dist.training.loop import Metrics
 from tuning.folder import SweepFolder
 from tuning.search import search
 from tuning.space_files import load_space

@@ -12,7 +12,7 @@ from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
 from spg_dist.pipeline.training import train_runs
-from spg_dist.training import TrainedRun
+from spg_dist.training.loop import TrainedRun
 from tuning.folder import TrialFolder
 
 Progress = Callable[[int, float], None]

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from spg_dist.evaluation.accuracy import percent_correct
 from spg_dist.features import FeatureTable
-from spg_dist.training import Metrics, SgdConfig, learning_rates
 from spg_dist.training.batches import shuffled_batches
+from spg_dist.training.loop import Metrics
 from spg_dist.training.optimizers import load_optimizer_state, optimizer_state, under
+from spg_dist.training.schedule import learning_rates
 from spg_dist.training.seeds import numpy_random
+from spg_dist.training.sgd import SgdConfig
 
 
 class Classifier(nn.Module, ABC):

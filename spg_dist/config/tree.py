@@ -14,7 +14,7 @@ from spg_dist.encode.config import CacheConfig, EncodeConfig
 from spg_dist.gan.config import GanConfig
 from spg_dist.linear_probe.config import LinearProbeConfig
 from spg_dist.soft_prompt.config import SoftPromptConfig
-from spg_dist.training import ScheduleConfig
+from spg_dist.training.schedule import ScheduleConfig
 
 MethodName = Literal["zero-shot", "zero-shot-ensemble", "linear-probe", "coop", "cocoop", "dpl", "spg"]
 

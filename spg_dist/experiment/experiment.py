@@ -27,7 +27,7 @@ from spg_dist.experiment.duplicates import Duplicates
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.features import FeatureTable
-from spg_dist.training import RunIdentity
+from spg_dist.training.identity import RunIdentity
 
 
 @dataclass(frozen=True)

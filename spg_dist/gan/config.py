@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from spg_dist.training import ScheduleConfig, ValidationConfig
+from spg_dist.training.schedule import ScheduleConfig
+from spg_dist.training.validation import ValidationConfig
 
 AdversarialLoss = Literal["least-squares", "cross-entropy"]
 

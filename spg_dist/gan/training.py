@@ -23,9 +23,10 @@ from spg_dist.gan.config import GanConfig
 from spg_dist.gan.draws import EpochNoise, epoch_rows, image_noise
 from spg_dist.gan.networks import Discriminator, Generator, init_linear
 from spg_dist.gan.step import AdversarialStep, StepInputs
-from spg_dist.training import Metrics, learning_rates
 from spg_dist.training.batches import steps_of
 from spg_dist.training.epoch_rows import EpochRows
+from spg_dist.training.loop import Metrics
+from spg_dist.training.schedule import learning_rates
 from spg_dist.training.seeds import torch_random
 from spg_dist.training.stacked import Places
 

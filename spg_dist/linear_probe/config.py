@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spg_dist.training import SgdConfig
+from spg_dist.training.sgd import SgdConfig
 
 
 @dataclass

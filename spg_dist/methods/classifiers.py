@@ -12,7 +12,9 @@ from spg_dist.classifier.training import Classifier, ClassifierTraining
 from spg_dist.evaluation.prediction import ImageBatch, Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.training import RunIdentity, SgdConfig, read_trained
+from spg_dist.training.identity import RunIdentity
+from spg_dist.training.loop import read_trained
+from spg_dist.training.sgd import SgdConfig
 
 
 def classifier_training(

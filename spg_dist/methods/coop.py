@@ -7,7 +7,8 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.prompt_label import soft_prompt_run
 from spg_dist.soft_prompt.training import SoftPromptRun
-from spg_dist.training import RunIdentity, read_trained
+from spg_dist.training.identity import RunIdentity
+from spg_dist.training.loop import read_trained
 
 
 def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunIdentity]:

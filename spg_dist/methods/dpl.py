@@ -8,7 +8,7 @@ from spg_dist.evaluation.prediction import Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.classifiers import classifier_predictor, classifier_training
-from spg_dist.training import RunIdentity
+from spg_dist.training.identity import RunIdentity
 from spg_dist.training.seeds import torch_random
 
 

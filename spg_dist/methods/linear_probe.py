@@ -8,7 +8,7 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.linear_probe.probe import LinearProbe
 from spg_dist.methods.classifiers import classifier_predictor, classifier_training
-from spg_dist.training import RunIdentity
+from spg_dist.training.identity import RunIdentity
 
 
 def _untrained(experiment: Experiment) -> LinearProbe:

@@ -17,7 +17,8 @@ from spg_dist.home import resolve
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
 from spg_dist.soft_prompt.training import SoftPromptRun
-from spg_dist.training import RunIdentity, read_trained
+from spg_dist.training.identity import RunIdentity
+from spg_dist.training.loop import read_trained
 
 TOKENS_AT_ONCE = 4096  # through the text tower for one gradient: about 400 KB each of activations in ViT-B's tower
 

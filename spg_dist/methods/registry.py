@@ -18,7 +18,9 @@ from spg_dist.methods.prompt_label import prompt_label_run
 from spg_dist.methods.spg import generator_run, spg_predictor
 from spg_dist.methods.zero_shot import zero_shot_predictor
 from spg_dist.soft_prompt.training import SoftPromptTraining
-from spg_dist.training import OneByOne, RunGroup, RunIdentity
+from spg_dist.training.identity import RunIdentity
+from spg_dist.training.loop import RunGroup
+from spg_dist.training.one_by_one import OneByOne
 
 
 @dataclass(frozen=True)

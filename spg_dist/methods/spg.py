@@ -19,7 +19,8 @@ from spg_dist.gan.draws import image_noise
 from spg_dist.gan.networks import Generator
 from spg_dist.gan.training import GeneratorRun, build_generator
 from spg_dist.methods.prompt_label import source_labels
-from spg_dist.training import RunIdentity, read_trained
+from spg_dist.training.identity import RunIdentity
+from spg_dist.training.loop import read_trained
 
 
 def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, RunIdentity]:

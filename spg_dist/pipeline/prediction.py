@@ -30,7 +30,7 @@ from spg_dist.experiment.runs import UNTRAINED, RunSpec, methods_of
 from spg_dist.features import unit_features
 from spg_dist.file_names import to_text
 from spg_dist.methods.registry import PREDICTORS, TRAINED
-from spg_dist.training import read_trained
+from spg_dist.training.loop import read_trained
 
 IMAGES_AT_ONCE = 256
 COLUMNS = ("image", "method", "predicted", "probability", "spread", "by_draw", "set_aside")

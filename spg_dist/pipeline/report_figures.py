@@ -15,7 +15,7 @@ from spg_dist.file_names import from_text
 from spg_dist.methods.spg import generate_prompts, load_generator
 from spg_dist.pipeline.testing import TestedRun, read_predictions
 from spg_dist.report import Curve, Projection, Sample
-from spg_dist.training import Metrics, read_trained
+from spg_dist.training.loop import Metrics, read_trained
 from spg_dist.training.seeds import numpy_random
 
 SAMPLES_PER_DOMAIN = 6  # one row of the report at desktop width

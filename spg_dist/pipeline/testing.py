@@ -18,7 +18,7 @@ from spg_dist.evaluation.prediction import Predicted, classify
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import TestSpec
 from spg_dist.methods.registry import PREDICTORS, TRAINED
-from spg_dist.training import read_trained
+from spg_dist.training.loop import read_trained
 
 
 @dataclass(frozen=True)

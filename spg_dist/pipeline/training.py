@@ -11,9 +11,8 @@ from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
 from spg_dist.methods.registry import TRAINED, TrainedMethod
-from spg_dist.training import (
+from spg_dist.training.loop import (
     Metrics,
-    Provenance,
     RunPlan,
     TrainedRun,
     TrainingDiverged,
@@ -22,6 +21,7 @@ from spg_dist.training import (
     replay,
     train,
 )
+from spg_dist.training.provenance import Provenance
 
 Report = Callable[[RunSpec, int, Metrics], None]
 Failed = Callable[[RunSpec, ValueError | OSError], None]

@@ -23,10 +23,11 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.evaluation.accuracy import accuracy_of_text
 from spg_dist.features import FeatureTable
 from spg_dist.soft_prompt.config import SoftPromptConfig
-from spg_dist.training import Metrics, learning_rates
 from spg_dist.training.batches import shuffled_batches, steps_of
 from spg_dist.training.epoch_rows import EpochRows
+from spg_dist.training.loop import Metrics
 from spg_dist.training.run_blocks import blocks_of, sizes_that_keep_bits
+from spg_dist.training.schedule import learning_rates
 from spg_dist.training.seeds import numpy_random
 from spg_dist.training.stacked import Places, linear
 

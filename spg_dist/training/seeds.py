@@ -5,9 +5,13 @@ So a resumed run draws what an undisturbed one would.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import blake3
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(seed: int, *purpose: str | int) -> int:
@@ -22,4 +26,6 @@ def numpy_random(seed: int, *purpose: str | int) -> np.random.Generator:
 
 def torch_random(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """On the CPU the same numbers on every machine; an accelerator draws its own, without a copy from the CPU."""
+    import torch  # only where tensors are drawn: settings are read without it
+
     return torch.Generator(device).manual_seed(derive(seed, *purpose))

@@ -13,7 +13,7 @@ import torch.utils.backend_registration
 
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.training import read_trained
+from spg_dist.training.loop import read_trained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAND_IN = REPOSITORY / "tests" / "end_to_end" / "stand_in_accelerator.py"

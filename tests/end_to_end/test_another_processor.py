@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from stand_in_processor import everywhere
 
-from spg_dist.training import TrainedRun, read_trained
+from spg_dist.training.loop import TrainedRun, read_trained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = [

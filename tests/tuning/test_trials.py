@@ -14,7 +14,7 @@ from spg_dist.config import Config
 from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable, StoredView
-from spg_dist.training import TrainingDiverged, read_trained
+from spg_dist.training.loop import TrainingDiverged, read_trained
 from tuning.folder import SweepFolder
 from tuning.spaces import Space, with_values
 from tuning.trial import EpochMeans, TrialOutcome, run_trial, trial_config

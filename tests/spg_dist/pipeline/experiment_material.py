@@ -22,7 +22,7 @@ from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
 from spg_dist.progress import Display
-from spg_dist.training import TrainedRun, read_trained
+from spg_dist.training.loop import TrainedRun, read_trained
 
 TRAINED_METHODS = ("linear-probe", "coop", "cocoop", "dpl", "spg")
 SETTINGS = (

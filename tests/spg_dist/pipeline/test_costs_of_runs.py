@@ -12,8 +12,8 @@ from spg_dist.evaluation.results import read_results
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.processor import processor
-from spg_dist.training import read_trained
 from spg_dist.training.files import read_tensors
+from spg_dist.training.loop import read_trained
 
 GIVEN = ("targets=[photo]", "methods=[coop,spg]")
 TRAINED = {"stage 1": 2 * 3 + 2, "stage 2": 3}  # two labels and CoOp's prompt; one generator

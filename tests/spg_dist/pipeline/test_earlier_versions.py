@@ -13,7 +13,7 @@ from spg_dist.evaluation.results import read_results
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.processor import processor
-from spg_dist.training import read_trained
+from spg_dist.training.loop import read_trained
 
 VERSION = Path(__file__).resolve().parents[2] / "fixtures" / "version-0.1.0"
 AS_THEN = [*SETTINGS, "data.root=photos", "targets=[sketch,art]", "methods=[zero-shot,coop,spg]", "encode.views=1"]

@@ -20,7 +20,7 @@ from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.spg import generate_prompts, load_generator
 from spg_dist.methods.zero_shot import TEMPLATES, template_texts
 from spg_dist.pipeline.testing import read_predictions
-from spg_dist.training import read_trained
+from spg_dist.training.loop import read_trained
 
 SPG = RunSpec("spg", "sketch", 1)
 

@@ -17,7 +17,7 @@ from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.spg import generate_prompts, load_generator, spg_predictor
 from spg_dist.pipeline import testing
-from spg_dist.training import read_trained
+from spg_dist.training.loop import read_trained
 
 SPG = RunSpec("spg", "sketch", 1)
 

@@ -17,7 +17,7 @@ from spg_dist.evaluation.results import ResultRow, read_results
 from spg_dist.experiment import runs
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.pipeline.testing import read_predictions
-from spg_dist.training import read_trained
+from spg_dist.training.loop import read_trained
 
 OTHER_DOMAINS, OTHER_CLASSES = ("cartoon", "photo"), ("cat", "fish")
 ALL_METHODS = "methods=[zero-shot,linear-probe,coop,cocoop,dpl,spg]"

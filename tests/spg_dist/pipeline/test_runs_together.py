@@ -17,8 +17,8 @@ from spg_dist.config import parse_config
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.training import train_runs
-from spg_dist.training import TrainedRun, TrainingDiverged
 from spg_dist.training.files import read_tensors, write_tensors
+from spg_dist.training.loop import TrainedRun, TrainingDiverged
 
 LABELS = [RunSpec("prompt-label", domain, seed) for seed in (1, 2) for domain in DOMAINS]
 OTHERS = [RunSpec(method, domain, seed) for method in ("coop", "spg") for seed in (1, 2) for domain in DOMAINS]

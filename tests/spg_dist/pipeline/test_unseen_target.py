@@ -11,7 +11,7 @@ from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, ou
 
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods.registry import TRAINED
-from spg_dist.training import TrainingDiverged
+from spg_dist.training.loop import TrainingDiverged
 
 TARGET = "sketch"
 

@@ -21,9 +21,9 @@ from spg_dist.features import FeatureTable, StoredView
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
 from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
-from spg_dist.training import learning_rates
 from spg_dist.training.batches import shuffled_batches
 from spg_dist.training.run_blocks import blocks_of
+from spg_dist.training.schedule import learning_rates
 from spg_dist.training.seeds import numpy_random
 
 NAMES = ("dog", "alarm clock", "house")

@@ -21,8 +21,10 @@ from spg_dist.gan.training import GeneratorRun, GeneratorTraining
 from spg_dist.linear_probe.probe import LinearProbe
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
-from spg_dist.training import Metrics, OneByOne, RunGroup, SgdConfig
+from spg_dist.training.loop import Metrics, RunGroup
+from spg_dist.training.one_by_one import OneByOne
 from spg_dist.training.seeds import derive, torch_random
+from spg_dist.training.sgd import SgdConfig
 
 IMAGES, WIDTH, CLASSES, DOMAINS, N_CTX, TEXT_WIDTH = 40, 6, 3, 2, 2, 4
 

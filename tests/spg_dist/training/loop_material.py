@@ -5,18 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spg_dist.training import (
-    Metrics,
-    OneByOne,
-    Provenance,
-    RunGroup,
-    RunIdentity,
-    RunPlan,
-    TrainedRun,
-    finished_run,
-    replay,
-    train,
-)
+from spg_dist.training.identity import RunIdentity
+from spg_dist.training.loop import Metrics, RunGroup, RunPlan, TrainedRun, finished_run, replay, train
+from spg_dist.training.one_by_one import OneByOne
+from spg_dist.training.provenance import Provenance
 
 EPOCHS = 4  # of each training that conftest.py makes
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from loop_material import HERE, Killed, Seen, plan, run_script
 
-from spg_dist.training import OneByOne, RunPlan, TrainedRun, read_trained, train
-from spg_dist.training.loop import Checkpoints
+from spg_dist.training.loop import Checkpoints, RunPlan, TrainedRun, read_trained, train
+from spg_dist.training.one_by_one import OneByOne
 
 
 class Watched:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from spg_dist.training import ScheduleConfig, learning_rates
+from spg_dist.training.schedule import ScheduleConfig, learning_rates
 
 SETTINGS: list[tuple[str, int, ScheduleConfig]] = [
     ("stage2_linear4_70", 70, ScheduleConfig(4, "linear")),

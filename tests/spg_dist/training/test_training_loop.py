@@ -12,8 +12,8 @@ import pytest
 import torch
 from loop_material import EPOCHS, HERE, Killed, Seen, identity_of, run, run_script
 
-from spg_dist.training import RunGroup, TrainedRun, TrainingDiverged, read_trained
 from spg_dist.training.files import read_tensors, write_tensors
+from spg_dist.training.loop import RunGroup, TrainedRun, TrainingDiverged, read_trained
 
 ELSEWHERE = replace(HERE, processor="another", threads=2)
 Build = Callable[[], RunGroup]
