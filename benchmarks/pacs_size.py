@@ -10,15 +10,16 @@ from blake3 import blake3
 from cache import FeatureCache
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import Clip
-from spg_dist.config import Config
+from spg_dist.config import Config, config_class
 from spg_dist.data import ImageRecord, Manifest
 from spg_dist.data.config import DataConfig
 from spg_dist.encode.config import CacheConfig, EncodeConfig
 from spg_dist.encode.job import CachedViews, feature_key
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.encode.transform import PLAIN
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.material import Material
+from tuning.spaces import with_values
 
 CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
 TRAIN = {"art_painting": 1433, "cartoon": 1641, "photo": 1167, "sketch": 2750}
@@ -27,7 +28,7 @@ VAL = {"art_painting": 615, "cartoon": 703, "photo": 503, "sketch": 1179}
 LEFT_OUT = "sketch/train/0"  # in the place of the one that the published code leaves out of stage 2 and the test
 
 
-def pacs_size_experiment(folder: Path, config: Config, val_per_domain: int | None = None) -> Experiment:
+def pacs_size_experiment(folder: Path, config: Config, val_per_domain: int | None = None) -> Material:
     """The experiment, its files and features below `folder`.
 
     Arguments:
@@ -36,12 +37,12 @@ def pacs_size_experiment(folder: Path, config: Config, val_per_domain: int | Non
     clip = loaded_clip(config.clip)
     manifest = _manifest(val_per_domain)
     views = _fill_cache(Path(config.cache.root), clip, manifest)
-    return Experiment(config, manifest, clip, views, RunFolder(folder))
+    return Material(config.core(), manifest, clip, views, RunFolder(folder))
 
 
 def pacs_size_config(folder: Path, epochs: int, threads: int, device: str) -> Config:
     """The published settings with so few epochs; ViT-B/32 with random weights, one seed, the plain view."""
-    config = Config(
+    config = config_class()(
         name="pacs-size",
         seeds=[1],
         methods=["spg"],
@@ -50,9 +51,7 @@ def pacs_size_config(folder: Path, epochs: int, threads: int, device: str) -> Co
         cache=CacheConfig(root=str(folder / "cache")),
         encode=EncodeConfig(threads=threads),
     )
-    config.stage1.epochs = config.stage2.epochs = epochs
-    config.execution.cpus_per_worker = threads
-    return config
+    return with_values(config, {"stage1.epochs": epochs, "stage2.epochs": epochs, "execution.cpus_per_worker": threads})
 
 
 def _manifest(val_per_domain: int | None) -> Manifest:

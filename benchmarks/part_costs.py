@@ -22,10 +22,11 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.config import Config
 from spg_dist.data import Manifest
 from spg_dist.evaluation.accuracy import accuracy_of_prompts
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
 from spg_dist.gan.training import build_generator
+from spg_dist.material import Material
 from spg_dist.pipeline.training import train_runs
+from spg_dist.run import runs_of
 
 BATCH = 32
 MATRIX = 2048  # rows and columns of the product that stands for the machine's best
@@ -68,19 +69,19 @@ def measure_parts(folder: Path, threads: int, device: str, epochs: int, val_imag
     """
     torch.set_num_threads(threads)
     config = pacs_size_config(folder, epochs, threads, device)
-    stage1_epoch = _epoch_seconds(pacs_size_experiment(folder, config), stage1_runs)
+    stage1_epoch = _epoch_seconds(config, pacs_size_experiment(folder, config), stage1_runs)
     # without validation: one image a domain, for the loop wants some
-    stage2_epoch = _epoch_seconds(pacs_size_experiment(folder, config, val_per_domain=1), stage2_runs)
+    stage2_epoch = _epoch_seconds(config, pacs_size_experiment(folder, config, val_per_domain=1), stage2_runs)
     encode = encode_speeds(config.clip, BATCH, 2 * BATCH, PACS_SIDE, threads, rounds)
     return PartCosts(
         stage1_epoch=stage1_epoch,
         stage2_epoch=stage2_epoch,
         encode_image=1 / encode.ours,
-        **_validation(pacs_size_experiment(folder, config), val_images, rounds),
+        **_validation(config, pacs_size_experiment(folder, config), val_images, rounds),
     )
 
 
-def _epoch_seconds(experiment: Experiment, runs: Callable[[Config, Manifest], list[RunSpec]]) -> float:
+def _epoch_seconds(config: Config, material: Material, runs: Callable[[Config, Manifest], list[RunSpec]]) -> float:
     """Median seconds of an epoch of all runs, the first left out."""
     ended: dict[int, float] = {}
     failed: list[ValueError | OSError] = []
@@ -89,8 +90,7 @@ def _epoch_seconds(experiment: Experiment, runs: Callable[[Config, Manifest], li
         ended[epoch] = time.perf_counter()  # of the last of the runs, which go on in lockstep
 
     train_runs(
-        experiment,
-        runs(experiment.config, experiment.manifest),
+        runs_of(config, material, runs(config, material.manifest)),
         report,
         failed=lambda spec, error: failed.append(error),
     )
@@ -99,17 +99,17 @@ def _epoch_seconds(experiment: Experiment, runs: Callable[[Config, Manifest], li
     return statistics.median(later - earlier for earlier, later in pairwise(ended[epoch] for epoch in sorted(ended)))
 
 
-def _validation(experiment: Experiment, images: int, rounds: int) -> dict[str, float]:
+def _validation(config: Config, material: Material, images: int, rounds: int) -> dict[str, float]:
     """Seconds of validation by image, of the plain way, and of the arithmetic alone."""
-    table, clip, config = experiment.table, experiment.clip, experiment.config
-    encoder = experiment.encoder(config.stage1.n_ctx)
+    table, clip = material.table, material.clip
+    encoder = material.encoder(config.stage1.n_ctx)
     rows = table.rows(set(range(4)), {"val"})[:images]
-    generator = build_generator(config.stage2, clip.feature_width, config.stage1.n_ctx, experiment.tower.width)
+    generator = build_generator(config.stage2, clip.feature_width, config.stage1.n_ctx, material.tower.width)
     generator.to(clip.device).eval()
     z_BZ = torch.randn(len(rows), config.stage2.latent_width, device=clip.device)
     square = torch.rand(MATRIX, MATRIX, device=clip.device)
     pixels = torch.rand(BATCH, 3, 224, 224, device=clip.device)
-    context_1PW = 0.05 * torch.randn(1, config.stage1.n_ctx, experiment.tower.width, device=clip.device)
+    context_1PW = 0.05 * torch.randn(1, config.stage1.n_ctx, material.tower.width, device=clip.device)
 
     @torch.no_grad()
     def ours() -> float:

@@ -137,7 +137,16 @@ def load_plugins(paths: Sequence[str]) -> None:
             raise ValueError(f"plugins names {path}, which cannot be read: {reason}") from error
         if path.suffix != ".py" or not path.stem.isidentifier():
             raise ValueError(f"plugins names {path}, expected a Python file, e.g. my_method.py")
-        install([Plugin(f"spg_dist_plugin_{path.stem}", str(path), text)])
+        install([Plugin(_module_name(path), str(path), text)])
+
+
+def not_loaded(paths: Sequence[str]) -> list[str]:
+    """Those of some plugin files of whose name none was loaded."""
+    return [path for path in paths if _module_name(Path(path)) not in _plugins]
+
+
+def _module_name(path: Path) -> str:
+    return f"spg_dist_plugin_{path.stem}"
 
 
 def install(plugins: Sequence[Plugin]) -> None:

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
         with watch.phase("test: on what training never saw"):
             tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
         with watch.phase("report"):
-            report_run(builder.build(device="cpu"), tested, summary, watch.costs(), display)
+            report_run(builder.config, builder.build(device="cpu"), tested, summary, watch.costs(), display)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch,
         tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
 
     with watch.phase("report"):
-        report_run(builder.build(device="cpu"), tested, summary, watch.costs(), display)
+        report_run(builder.config, builder.build(device="cpu"), tested, summary, watch.costs(), display)
 
 
 if __name__ == "__main__":

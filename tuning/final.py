@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from cache.durable import write_text, written_whole
 from spg_dist.config import Config, dump_config
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs, test_runs
 from spg_dist.pipeline.executor import Executor
@@ -45,7 +45,7 @@ def final_test(
         config: of the trial, with the run's own seeds and methods.
         which: "defaults" or "best".
     """
-    config = replace(without_sweep(config), methods=["spg"])
+    config = replace(without_sweep(config), methods=[config.tune.method])
     place = folder.final(which)
     write_text(place.config, dump_config(config))
     wanted = [stage1_runs(config, builder.manifest), stage2_runs(config, builder.manifest)]

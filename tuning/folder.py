@@ -19,14 +19,14 @@ from spg_dist.config.yaml_text import write_yaml
 from spg_dist.encode.job import CachedViews
 from spg_dist.experiment.folder import PLACES, RunFolder
 from spg_dist.experiment.one_job import only_job, put_back_if_refused
-from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.home import resolve
+from spg_dist.methods import METHODS, branches, method_of, searched_branches, settings_of
 from tuning.spaces import Space
 
 # What may change between two invocations of one sweep, because no trial depends on it: how it is executed, how many
 # trials there are, what the final test adds. The trials' own seeds are compared as `seeds`.
-BASELINES = ("coop", "linear_probe", "cocoop", "dpl")
-FREE = (*PLACES, "test", "runs", *BASELINES, "tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
+FREE = (*PLACES, "test", "runs", "plugins", "tune.trials", "tune.concurrent", "tune.seeds", "tune.folder")
 
 SWEEPS_ELSEWHERE = "tune.folder=/data/sweeps"
 
@@ -38,10 +38,14 @@ class TrialFolder(RunFolder):
     labels: Path
 
     def artifact(self, spec: RunSpec) -> Path:
-        return RunFolder(self.labels).artifact(spec) if spec.method == PROMPT_LABEL else super().artifact(spec)
+        return RunFolder(self.labels).artifact(spec) if _is_shared(spec) else super().artifact(spec)
 
     def checkpoint(self, spec: RunSpec) -> Path:
-        return RunFolder(self.labels).checkpoint(spec) if spec.method == PROMPT_LABEL else super().checkpoint(spec)
+        return RunFolder(self.labels).checkpoint(spec) if _is_shared(spec) else super().checkpoint(spec)
+
+
+def _is_shared(spec: RunSpec) -> bool:
+    return method_of(spec.method).by_domain
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ class SweepFolder:
 
     def trial(self, number: int, config: Config) -> TrialFolder:
         """The folder of a trial; stage 1 is addressed by its settings, so that trials share it."""
-        return TrialFolder(self._trial_root(number), self.root / "stage1" / _digest(asdict(config.stage1)))
+        needed = [asdict(settings_of(config, method)) for method in METHODS[config.tune.method].needed]
+        shared = needed[0] if len(needed) == 1 else needed
+        return TrialFolder(self._trial_root(number), self.root / "stage1" / _digest(shared))
 
     def final(self, which: str) -> RunFolder:
         """The runs with the final seeds: "defaults" or "best"."""
@@ -117,7 +123,7 @@ def open_sweep(config: Config, space: Space, views: CachedViews) -> Iterator[Swe
         "features": _digest([views.digests, [key.digest for key in views.keys]]),
     }
     with only_job(folder.root, SWEEPS_ELSEWHERE), put_back_if_refused(folder.root, (folder.settings,)):
-        _check_settings(folder, settings)
+        _check_settings(folder, config, settings)
         write_text(folder.settings, write_yaml(settings))
         yield folder
 
@@ -126,17 +132,18 @@ def _digest(value: Any) -> str:
     return blake3(json.dumps(value, sort_keys=True).encode()).hexdigest(length=8)
 
 
-def _check_settings(folder: SweepFolder, asked: dict[str, Any]) -> None:
+def _check_settings(folder: SweepFolder, config: Config, asked: dict[str, Any]) -> None:
     if not folder.study.exists():
         return
     stored = yaml.safe_load(folder.settings.read_text(encoding="utf-8"))
     # through the configuration's own defaults: an earlier version may have lacked a field
     complete = yaml.safe_load(dump_config(load_config(write_yaml(stored["config"]), str(folder.settings))))
     there, here = _flat(complete), _flat(asked["config"])
+    free = (*FREE, *(branches().keys() - searched_branches(config)))  # the other methods' settings
     differing = [
         f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
         for name in sorted(there.keys() | here.keys())
-        if there.get(name) != here.get(name) and not any(f"{name}.".startswith(f"{free}.") for free in FREE)
+        if there.get(name) != here.get(name) and not any(f"{name}.".startswith(f"{one}.") for one in free)
     ]
     if stored["space"] != asked["space"]:
         differing.append(f"the space {asked['config']['tune']['space']} has changed")

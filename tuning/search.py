@@ -17,9 +17,12 @@ from typing import Any
 
 import torch
 
+from spg_dist.config import Config
 from spg_dist.distributed.executor import RayExecutor
 from spg_dist.distributed.session import ray
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
+from spg_dist.material import Material
+from spg_dist.methods import METHODS, settings_of
 from tuning.folder import SweepFolder
 from tuning.spaces import with_values
 from tuning.study import SweepStudy, rungs
@@ -184,21 +187,21 @@ def _in_words(number: int, fault: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _experiment(stored: ray.ObjectRef[Any]) -> Experiment:
+def _experiment(stored: ray.ObjectRef[Any]) -> tuple[Config, Material]:
     """The features and the text tower, once for all trials of an actor."""
     builder: ExperimentBuilder = ray.get(stored)
-    experiment = builder.build()
-    assert len(experiment.table) and experiment.tower  # opened now: a trial works on a copy that shares them
-    return experiment
+    material = builder.build()
+    assert len(material.table) and material.tower  # opened now: a trial works on a copy that shares them
+    return builder.config, material
 
 
 def _run_in_actor(asked: dict[str, Any], stored: list[ray.ObjectRef[Any]], folder: SweepFolder) -> None:
     try:
-        experiment = _experiment(stored[0])
-        torch.set_num_threads(experiment.config.execution.cpus_per_worker)
-        config = with_values(experiment.config, asked["values"])
-        report = _Report(rungs(config.tune.asha, config.stage2.epochs))
-        outcome = run_trial(experiment, config, folder.trial(asked["number"], config), report)
+        given, material = _experiment(stored[0])
+        torch.set_num_threads(material.core.execution.cpus_per_worker)
+        config = with_values(given, asked["values"])
+        report = _Report(rungs(config.tune.asha, _epochs(config)))
+        outcome = run_trial(material, config, folder.trial(asked["number"], config), report)
         tune.report({"outcome": json.dumps(asdict(outcome)), "val_accuracy": outcome.val_accuracy})
     except ValueError as error:  # it diverged, or its settings do not fit: the trial's own, and the sweep goes on
         told = {"reason": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
@@ -208,6 +211,12 @@ def _run_in_actor(asked: dict[str, Any], stored: list[ray.ObjectRef[Any]], folde
     except Exception as error:  # no memory for it, or a fault of this program, whose place is wanted
         where = traceback.format_exc() if not isinstance(error, MemoryError) else ""
         tune.report({"fault": f"{type(error).__name__}: {error}\n{where}".rstrip(), "val_accuracy": float("nan")})
+
+
+def _epochs(config: Config) -> int:
+    """Of a run of the tuned method."""
+    method = METHODS[config.tune.method]
+    return method.epochs(settings_of(config, method))
 
 
 class _Report:

@@ -10,18 +10,18 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from spg_dist.config import Config, dump_config, load_config
+from spg_dist.config import Config, config_class, dump_config, load_config
 from spg_dist.config.command_line import field_names
 from spg_dist.config.messages import unknown_field
 from spg_dist.config.yaml_text import read_yaml, write_yaml
 from spg_dist.home import resolve
+from spg_dist.methods import searched_branches
 from spg_dist.user_text import read_user_text
 from tuning.spaces import Choices, Dimension, Range, Space, field_of, label_of
 
 PRESETS = "tuning.presets"
-SEARCHED = ("stage1", "stage2")
 JUDGING = ("val_every", "val_images")
-"""Fields of both stages that say how a run is judged: searched, trials could not be compared."""
+"""Fields that say how a run is judged: searched, trials could not be compared."""
 
 
 def preset_names() -> list[str]:
@@ -41,10 +41,9 @@ def load_space(given: str, config: Config) -> Space:
     source = f"space {given}"
     if not isinstance(entries, dict) or not entries:
         raise ValueError(f"{source} holds no fields, expected e.g. stage2.dropout: {{low: 0.0, high: 0.6}}")
-    known = field_names()
     for key in entries:
         for name in _fields(key):
-            _check_field(source, name, known)
+            _check_field(source, name, searched_branches(config))
     dimensions = [_dimension(source, str(key), entry, config) for key, entry in entries.items()]
     named = [name for dimension in dimensions for name in dimension.fields]
     for name in named:
@@ -88,13 +87,14 @@ def _fields(key: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in str(key).split(","))
 
 
-def _check_field(source: str, name: str, known: Sequence[str]) -> None:
-    searched = [field for field in known if field.split(".")[0] in SEARCHED and field.rsplit(".", 1)[-1] not in JUDGING]
+def _check_field(source: str, name: str, branches: Sequence[str]) -> None:
+    known = field_names()
+    searched = [field for field in known if field.split(".")[0] in branches and field.rsplit(".", 1)[-1] not in JUDGING]
     if name in searched:
         return
     if name in known:
         raise ValueError(
-            f"{source}: {name} cannot be searched: a trial is what {' and '.join(SEARCHED)} make of features that are "
+            f"{source}: {name} cannot be searched: a trial is what {' and '.join(branches)} make of features that are "
             f"encoded once, all judged alike. Give {name} on the command line"
         )
     raise ValueError(f"{source}: {unknown_field(name, searched)}")
@@ -141,7 +141,7 @@ def _range(where: str, name: str, entry: dict[str, Any], config: Config) -> Rang
 
 def _kind(name: str) -> Any:
     """The declared type of a field by its dotted name."""
-    kind: Any = Config
+    kind: Any = config_class()
     for part in name.split("."):
         kind = get_type_hints(kind)[part]
     return kind

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from cache.durable import write_text
 from spg_dist.config import Config, dump_config
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.one_job import only_job
 from spg_dist.experiment.runs import stage1_runs, stage2_runs
+from spg_dist.methods import METHODS, settings_of
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.report_facts import warnings_of_run
 from spg_dist.progress import Display
-from spg_dist.soft_prompt.initial import initial_prompt
 from tuning.final import adopt, final_test
 from tuning.folder import SWEEPS_ELSEWHERE, SweepFolder, open_sweep
 from tuning.outputs import without_sweep, write_best, write_trials
@@ -60,8 +60,8 @@ class Sweep:
                 )
             defaults = None if failed else final_test(builder, 0, config, folder, "defaults", executor, display)
             chosen = final_test(builder, best.number, tuned, folder, "best", executor, display)
-            experiment = builder.build(device="cpu")
-            clip, warnings = experiment.clip, warnings_of_run(experiment)
+            material = builder.build(device="cpu")
+            clip, warnings = material.clip, warnings_of_run(material)
             write_sweep_report(
                 folder.report,
                 report_of(study, config, builder.manifest, clip.name, clip.random_weights, defaults, chosen, warnings),
@@ -95,11 +95,15 @@ def plan_sweep(config: Config) -> Sweep:
         raise ValueError("a sweep runs on Ray: leave out execution.backend=local, or tune.trials")
     if config.selection == "oracle":
         raise ValueError("selection is oracle, which looks at the targets: a sweep must not. Take selection=source-val")
-    if "spg" not in config.methods:
-        raise ValueError(f"methods is {list(config.methods)}, but a sweep is for spg: add it, or leave out tune.trials")
+    if tune.method not in config.methods:
+        raise ValueError(
+            f"methods is {list(config.methods)}, but the sweep is for {tune.method}: add it, or leave out tune.trials"
+        )
     space = load_space(tune.space, config)
     searched = [name for dimension in space.dimensions for name in dimension.fields]
-    if config.prompt_labels and any(name.startswith("stage1.") for name in searched):
+    tuned = METHODS[tune.method]
+    imported = {f"{method.branch}." for method in tuned.needed if method not in tuned.needs(config)}
+    if any(name.startswith(tuple(imported)) for name in searched):
         raise ValueError(
             f"space {tune.space} searches stage 1, but prompt_labels={config.prompt_labels} takes its place: take "
             f"tune.space=gan, or leave out prompt_labels"
@@ -114,8 +118,11 @@ def plan_sweep(config: Config) -> Sweep:
 
 def _check_prompts(builder: ExperimentBuilder, space: Space) -> None:
     """Prompts that no trial could train are refused now: too long beside a class name, or unlike their text."""
-    experiment = builder.build(device="cpu")
-    fields = ("stage1.n_ctx", "stage1.initial_text")
+    material = builder.build(device="cpu")
+    tuned = METHODS[builder.config.tune.method]
+    methods = (*tuned.needed, tuned)
+    fields = [f"{method.branch}.{name}" for method in methods for name in ("n_ctx", "initial_text")]
+    searched = [name for dimension in space.dimensions for name in dimension.fields if name in fields]
     axes = []
     for dimension in space.dimensions:
         if not set(fields) & set(dimension.fields):
@@ -126,12 +133,15 @@ def _check_prompts(builder: ExperimentBuilder, space: Space) -> None:
         axes.append([dict(zip(dimension.fields, option, strict=True)) for option in options])
     for combination in itertools.product(*axes):
         chosen = {name: value for part in combination for name, value in part.items()}
-        stage1 = with_values(builder.config, chosen).stage1
-        try:
-            experiment.encoder(stage1.n_ctx)
-            initial_prompt(experiment.tower, experiment.clip.tokenizer, stage1.initial_text, stage1.n_ctx, seed=0)
-        except ValueError as error:
-            raise ValueError(f"space {space.source}, {', '.join(fields)}: {error}") from error
+        config = with_values(builder.config, chosen)
+        for method in methods:
+            settings = settings_of(config, method)
+            try:
+                if length := method.context_length(settings):
+                    material.encoder(length)
+                method.check(material, settings)
+            except ValueError as error:
+                raise ValueError(f"space {space.source}, {', '.join(searched)}: {error}") from error
 
 
 def _under(builder: ExperimentBuilder, config: Config, folder: SweepFolder) -> ExperimentBuilder:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from cache.locks import acquire
 from spg_dist.config import Config
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
+from spg_dist.material import Material
 from spg_dist.pipeline.training import train_runs
+from spg_dist.run import runs_of
 from spg_dist.training.loop import TrainedRun
 from tuning.folder import TrialFolder
 
@@ -38,31 +38,31 @@ class TrialOutcome:
 
 
 def trial_config(config: Config) -> Config:
-    """What a trial trains: SPG alone, on the sweep's seeds."""
-    return replace(config, methods=["spg"], seeds=config.tune.seeds or config.seeds)
+    """What a trial trains: the tuned method alone, on the sweep's seeds."""
+    return replace(config, methods=[config.tune.method], seeds=config.tune.seeds or config.seeds)
 
 
-def run_trial(experiment: Experiment, config: Config, folder: TrialFolder, progress: Progress) -> TrialOutcome:
+def run_trial(material: Material, config: Config, folder: TrialFolder, progress: Progress) -> TrialOutcome:
     """Train a configuration, or go on with it, or find it finished.
 
     Arguments:
-        experiment: its features and text tower are used, whatever its own configuration says.
+        material: of the sweep; the trial's files go to its own folder.
 
     Raises:
         ValueError: a run diverged or its settings do not fit.
     """
-    mine = _configured(experiment, config, folder)
-    labels = stage1_runs(config, mine.manifest)
+    mine = material.in_folder(folder)
+    runs = runs_of(config, mine, [*stage1_runs(config, mine.manifest), *stage2_runs(config, mine.manifest)])
+    own, needed = ([run for run in runs if (run.spec.method == config.tune.method) is tuned] for tuned in (True, False))
     folder.labels.mkdir(parents=True, exist_ok=True)
     lock = acquire(folder.labels / ".lock", wait=True)  # of trials with the same stage 1, one trains, the others wait
     try:
-        trained = train_runs(mine, labels, lambda spec, epoch, metrics: None, _stop)
+        trained = train_runs(needed, lambda spec, epoch, metrics: None, _stop)
     finally:
         lock.release()
-    generators = stage2_runs(config, mine.manifest)
-    watched = EpochMeans(generators, config.selection == "last", progress)
-    trained |= train_runs(mine, generators, watched, _stop)
-    return _outcome(trained, generators)
+    specs = [run.spec for run in own]
+    trained |= train_runs(own, EpochMeans(specs, config.selection == "last", progress), _stop)
+    return _outcome(trained, specs)
 
 
 class EpochMeans:
@@ -88,22 +88,15 @@ class EpochMeans:
             self.progress(self.told, statistics.fmean(values[self.told - 1] for values in self.values.values()))
 
 
-def _configured(experiment: Experiment, config: Config, folder: TrialFolder) -> Experiment:
-    """The experiment under another configuration, on the same features, tower and tokenized classes."""
-    mine = copy.copy(experiment)
-    mine.config, mine.folder = config, folder
-    return mine
-
-
 def _stop(spec: RunSpec, error: ValueError | OSError) -> None:
     """A mean over the runs that are left would compare trials by different targets: the trial fails as a whole."""
     raise error
 
 
-def _outcome(trained: dict[RunSpec, TrainedRun], generators: list[RunSpec]) -> TrialOutcome:
+def _outcome(trained: dict[RunSpec, TrainedRun], tuned: list[RunSpec]) -> TrialOutcome:
     by_seed: dict[int | None, list[float]] = {}
     by_target: dict[str, list[float]] = {}
-    for spec in generators:
+    for spec in tuned:
         by_seed.setdefault(spec.seed, []).append(trained[spec].val_accuracy)
         by_target.setdefault(spec.where, []).append(trained[spec].val_accuracy)
     of_seeds = [statistics.fmean(values) for values in by_seed.values()]

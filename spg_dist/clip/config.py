@@ -9,7 +9,7 @@ Activation = Literal["auto", "gelu", "quick_gelu"]
 TextPrecision = Literal["fp32", "bf16"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class ClipConfig:
     """The frozen CLIP: any open_clip model and its weights."""
 

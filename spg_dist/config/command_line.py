@@ -6,7 +6,7 @@ import re
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
+from cache.extensions import load_plugins, not_loaded
 from spg_dist import __version__
 from spg_dist.config.messages import fault_of_config_file, reworded, with_branch
-from spg_dist.config.tree import Config
+from spg_dist.config.tree import Config, branch_classes, config_class
 from spg_dist.config.yaml_text import read_yaml, write_yaml
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -57,18 +58,26 @@ class FileParser(ConfigParser):
         raise ValueError(reworded(message, field_names())) from ex
 
 
-@lru_cache(maxsize=1)
 def field_names() -> tuple[str, ...]:
     """Dotted names of all fields, sorted."""
-    return tuple(
-        sorted(str(key) for key in build_parser("spg-dist").get_defaults().keys(branches=False) if key != "config")
-    )
+    return _field_names(branch_classes())
+
+
+@lru_cache(maxsize=2)
+def _field_names(branches: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
+    defaults = build_parser("spg-dist").get_defaults()
+    return tuple(sorted(str(key) for key in defaults.keys(branches=False) if key != "config"))
+
+
+def build_parser(prog: str, description: str | None = None, kind: type[ConfigParser] = ConfigParser) -> ConfigParser:
+    """A parser for the whole tree."""
+    of_kind: Any = kind  # mypy takes no class for hashable
+    return _parser(prog, description, of_kind, branch_classes())
 
 
 @lru_cache(maxsize=8)
-def build_parser(prog: str, description: str | None = None, kind: type[ConfigParser] = ConfigParser) -> ConfigParser:
-    """A parser for the whole tree."""
-    parser = kind(
+def _parser(prog: str, description: str | None, kind: Any, branches: tuple[tuple[str, Any], ...]) -> ConfigParser:
+    parser: ConfigParser = kind(
         prog=prog,
         usage=f"{prog} [--config PRESET|FILE] [FIELD=VALUE ...]",
         description=f"{description or ''}{MOST_USED}",
@@ -80,6 +89,8 @@ def build_parser(prog: str, description: str | None = None, kind: type[ConfigPar
         "--config", action="config", help="a YAML file, or the name of a preset: " + ", ".join(preset_names())
     )
     parser.add_class_arguments(Config, None)
+    for name, settings in branches:
+        parser.add_class_arguments(settings, name)
     return parser
 
 
@@ -95,8 +106,12 @@ def parse_config(arguments: Sequence[str], prog: str, description: str | None = 
     Exits with status 2 and a message on an unknown field, a wrong type or a value out of range, and on a number of
     trials for a job that makes no sweep.
     """
-    parser = build_parser(prog, description)
     arguments = _configs_first(_with_homes(arguments))
+    try:
+        load_plugins(_plugins_named(arguments))  # before the parser, which has their fields
+    except ValueError as error:
+        build_parser(prog, description).error(str(error))
+    parser = build_parser(prog, description)
     for given in _config_values(arguments):
         fault = None if given in preset_names() else fault_of_config_file(given, preset_names())
         if fault:
@@ -127,6 +142,9 @@ def load_config(text: str, source: str) -> Config:
         raise ValueError(
             f"{source} is damaged: delete it and run the command that made it again; finished runs stay as they are"
         )
+    named = read_yaml(text).get("plugins", [])
+    if missing := not_loaded(named):  # not from here: a run's folder may come from anyone, and plugins are programs
+        raise ValueError(f"{source} was made with plugins={named}: give plugins={missing} again, if you trust them")
     parser = build_parser("spg-dist", kind=FileParser)
     try:
         return _instantiate(parser, parser.parse_string(text))
@@ -154,9 +172,9 @@ def _instantiate(parser: ConfigParser, parsed: Namespace) -> Config:
     parsed.pop("config", None)
     try:
         built = parser.instantiate(parsed)
-        return Config(**{name: built[name] for name in Config.__dataclass_fields__})
+        return config_class()(**{each.name: built[each.name] for each in fields(config_class())})
     except ValueError as error:
-        parser.error(with_branch(Config, parsed.as_dict(), str(error)))
+        parser.error(with_branch(config_class(), parsed.as_dict(), str(error)))
 
 
 def _as_option(argument: str) -> str:
@@ -186,6 +204,20 @@ def _config_values(arguments: Sequence[str]) -> list[str]:
     """What `--config` and `--config=` are given."""
     joined = [argument.removeprefix("--config=") for argument in arguments if argument.startswith("--config=")]
     return joined + [value for flag, value in pairwise(arguments) if flag == "--config"]
+
+
+def _plugins_named(arguments: Sequence[str]) -> list[str]:
+    """Files that the field `plugins` names, on the command line or else in what `--config` names."""
+    given = [re.sub(r"^(--)?plugins=", "", argument) for argument in arguments if re.match(r"(--)?plugins=", argument)]
+    given += [value for flag, value in pairwise(arguments) if flag == "--plugins"]
+    named: Any = None
+    try:
+        for path in () if given else _config_values(_presets_as_paths(arguments)):
+            named = read_yaml(Path(path).read_text(encoding="utf-8")).get("plugins", named)
+        named = yaml.safe_load(given[-1]) if given else named
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return []  # the parser says what is wrong with it
+    return [path for path in named if isinstance(path, str)] if isinstance(named, list) else []
 
 
 def _presets_as_paths(arguments: Sequence[str]) -> list[str]:

@@ -1,25 +1,25 @@
-"""The whole configuration of a run: one typed tree, each branch defined beside what it configures."""
+"""The whole configuration of a run: one typed tree, each branch defined next to what it configures.
+
+`Config` is what the program itself reads. What methods are set by comes from the methods: `config_class` adds a branch
+for each of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import difflib
+from dataclasses import dataclass, field, fields, make_dataclass
+from functools import lru_cache
+from typing import Any, Literal
 
+from cache.extensions import carried
 from spg_dist.clip.config import ClipConfig
-from spg_dist.cocoop.config import CocoopConfig
 from spg_dist.config.tune import TuneConfig
 from spg_dist.data.config import DataConfig
-from spg_dist.dpl.config import DplConfig
 from spg_dist.encode.config import CacheConfig, EncodeConfig
-from spg_dist.gan.config import GanConfig
-from spg_dist.linear_probe.config import LinearProbeConfig
-from spg_dist.soft_prompt.config import SoftPromptConfig
-from spg_dist.training.schedule import ScheduleConfig
-
-MethodName = Literal["zero-shot", "zero-shot-ensemble", "linear-probe", "coop", "cocoop", "dpl", "spg"]
+from spg_dist.methods import METHODS, branches
 
 
-@dataclass
+@dataclass(frozen=True)
 class ExecutionConfig:
     """Where and how the work runs. None of it is part of a run's identity. The number of threads can move the last bits
     of a result, and on an accelerator so can the runs that it is trained with; both are recorded."""
@@ -60,7 +60,7 @@ class ExecutionConfig:
             raise ValueError(f"execution.cpus_per_worker is {self.cpus_per_worker}, expected 1 or more")
 
 
-@dataclass
+@dataclass(frozen=True)
 class TestConfig:
     """The generator draws noise in the test too: a result is a mean over draws."""
 
@@ -78,7 +78,7 @@ class TestConfig:
             raise ValueError(f"draws is {self.draws}, expected 1 or more")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Config:
     """A run of spg-dist: what to train on which data, and where to put it."""
 
@@ -108,8 +108,12 @@ class Config:
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
     """Seeds; every one reseeds everything, stage 1 included."""
 
-    methods: list[MethodName] = field(default_factory=lambda: ["zero-shot", "zero-shot-ensemble", "coop", "spg"])
+    methods: list[str] = field(default_factory=lambda: _shown_by_default())
     """Methods in the results table."""
+
+    plugins: list[str] = field(default_factory=list)
+    """Python files of your own that add methods, generators, data sets, layouts or stores (docs/extending.md). Read
+    before all other fields, so that these can name what they add."""
 
     prompt_labels: str = ""
     """Folder with published prompt labels (`*_<domain's first letter>.pt`) to use in place of stage 1; empty = train
@@ -129,26 +133,6 @@ class Config:
 
     test: TestConfig = field(default_factory=TestConfig)
     """The final test."""
-
-    stage1: SoftPromptConfig = field(default_factory=SoftPromptConfig)
-    """Stage 1: one prompt label per domain."""
-
-    stage2: GanConfig = field(default_factory=GanConfig)
-    """Stage 2: the prompt generator."""
-
-    coop: SoftPromptConfig = field(
-        default_factory=lambda: SoftPromptConfig(epochs=20, schedule=ScheduleConfig(warmup_epochs=1))
-    )
-    """The CoOp baseline: one soft prompt learned on the pooled sources."""
-
-    linear_probe: LinearProbeConfig = field(default_factory=LinearProbeConfig)
-    """The linear probe: logistic regression on the pooled sources' features."""
-
-    cocoop: CocoopConfig = field(default_factory=CocoopConfig)
-    """The CoCoOp baseline: a soft prompt shifted for every image."""
-
-    dpl: DplConfig = field(default_factory=DplConfig)
-    """The DPL baseline: a prompt for every domain, from a batch of its images."""
 
     tune: TuneConfig = field(default_factory=TuneConfig)
     """The search for hyperparameters before the training (full_pipeline.py, tune.py)."""
@@ -183,3 +167,38 @@ class Config:
             )
         if not self.methods or len(set(self.methods)) != len(self.methods):
             raise ValueError(f"methods is {self.methods}, expected at least one and no repetition")
+        for field_name, name in [*(("methods", name) for name in self.methods), ("tune.method", self.tune.method)]:
+            if name not in METHODS:
+                near = difflib.get_close_matches(name, METHODS.names(), n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"{field_name}: expected one of {', '.join(METHODS.names())}, got {name!r}{hint}")
+
+    def __reduce__(self) -> Any:
+        """To another process as its own text, with the plugins that its branches come from."""
+        from spg_dist.config.command_line import dump_config, load_config
+
+        return carried(load_config, dump_config(self), "the configuration")
+
+    def core(self) -> Config:
+        """The same without the methods' branches."""
+        return Config(**{each.name: getattr(self, each.name) for each in fields(Config)})
+
+
+def config_class() -> type[Config]:
+    """The configuration with a branch for each method that is known now."""
+    return _with_branches(branch_classes())
+
+
+def branch_classes() -> tuple[tuple[str, Any], ...]:
+    """The methods' branches, and the dataclass of each."""
+    return tuple((branch, method.settings) for branch, method in branches().items())
+
+
+@lru_cache(maxsize=8)
+def _with_branches(settings: tuple[tuple[str, Any], ...]) -> type[Config]:
+    added = [(branch, kind, field(default_factory=kind)) for branch, kind in settings]
+    return make_dataclass("Config", added, bases=(Config,), frozen=True, namespace={"__module__": __name__})
+
+
+def _shown_by_default() -> list[str]:
+    return [method.name for method in sorted(METHODS, key=lambda method: method.rank) if method.shown_by_default]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from spg_dist.methods import in_focus
 
-@dataclass
+
+@dataclass(frozen=True)
 class AshaConfig:
     """Asynchronous successive halving (Li et al., 2020): stop the trials that fall behind early."""
 
@@ -26,13 +28,16 @@ class AshaConfig:
             raise ValueError(f"reduction is {self.reduction}, expected 2 or more")
 
 
-@dataclass
+@dataclass(frozen=True)
 class TuneConfig:
     """A sweep over hyperparameters of both stages, judged by the source domains' val split alone."""
 
     trials: int = 0
     """Configurations to try, the given one among them as trial 0; 0 = no sweep. More may be asked for later under the
     same name."""
+
+    method: str = field(default_factory=lambda: in_focus().name)
+    """The method that is tuned; with it, what it needs (`spg`: the prompt labels)."""
 
     space: str = "gan"
     """What is searched: `gan` (stage 2), `quick` (stage 2, no trial dearer than the given configuration), `prompt`

@@ -8,7 +8,7 @@ from typing import Literal
 DatasetName = Literal["drawn", "auto", "pacs", "vlcs", "officehome", "terraincognita", "domainnet", "folder"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class DataConfig:
     """Data set, its folder and its splits."""
 

@@ -10,10 +10,12 @@ from spg_dist.config import Config
 from spg_dist.distributed.machines import accelerators_of_nodes, processors_of_nodes
 from spg_dist.distributed.session import accelerators_of_cluster, cpus_of_cluster, ray
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.material import Material
 from spg_dist.pipeline.testing import TestedRun, test_run
 from spg_dist.progress import Display, Machine
+from spg_dist.run import run_of
 
 if TYPE_CHECKING:
     from spg_dist.distributed.workers import Workers
@@ -110,11 +112,11 @@ def _result(done: ray.ObjectRef[Any]) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _experiment(stored: ray.ObjectRef[Any]) -> Experiment:
+def _experiment(stored: ray.ObjectRef[Any]) -> tuple[Config, Material]:
     builder: ExperimentBuilder = ray.get(stored)
-    return builder.build()
+    return builder.config, builder.build()
 
 
 def _test_in_worker(stored: list[ray.ObjectRef[Any]], spec: TestSpec) -> TestedRun:
     # the reference travels in a list: as a bare argument Ray would send the value, once a task
-    return test_run(_experiment(stored[0]), spec)
+    return test_run(run_of(*_experiment(stored[0]), spec.run), spec.target)

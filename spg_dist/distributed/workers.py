@@ -19,14 +19,17 @@ from typing import Any
 
 import torch
 
+from spg_dist.config import Config
 from spg_dist.distributed.post import Post
 from spg_dist.distributed.session import in_background, ray
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.material import Material
 from spg_dist.pipeline.curves import CurveWriter
 from spg_dist.pipeline.testing import TestedRun, test_run
 from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.progress import Display
+from spg_dist.run import run_of, runs_of
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig  # isort: skip - after session has set Ray's environment
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # isort: skip
@@ -193,7 +196,7 @@ def _work(config: dict[str, Any]) -> None:
         number, (order,) = given
         work, builder, specs = ray.get(order)
         share = specs[context.get_world_rank() :: context.get_world_size()]
-        work(builder.build(), share, partial(_tell, post, number))
+        work(builder.config, builder.build(), share, partial(_tell, post, number))
         _tell(post, number, Ended(share))
 
 
@@ -202,10 +205,9 @@ def _tell(post: Any, number: int, news: News | Ended) -> None:
     ray.get(post.tell.remote(number, pickle.dumps(news)))
 
 
-def _train_share(experiment: Experiment, specs: list[RunSpec], tell: Tell) -> None:
+def _train_share(config: Config, material: Material, specs: list[RunSpec], tell: Tell) -> None:
     train_runs(
-        experiment,
-        specs,
+        runs_of(config, material, specs),
         report=lambda spec, epoch, metrics: tell(EpochDone(spec, epoch, metrics)),
         # for the user to fix: a restart would not help, and other runs can continue
         failed=lambda spec, error: tell(RunFailed(str(error))),
@@ -213,9 +215,9 @@ def _train_share(experiment: Experiment, specs: list[RunSpec], tell: Tell) -> No
     )
 
 
-def _test_share(experiment: Experiment, specs: list[TestSpec], tell: Tell) -> None:
+def _test_share(config: Config, material: Material, specs: list[TestSpec], tell: Tell) -> None:
     for spec in specs:
         try:
-            tell(test_run(experiment, spec))
+            tell(test_run(run_of(config, material, spec.run), spec.target))
         except (ValueError, OSError) as error:
             tell(RunFailed(str(error)))

@@ -8,7 +8,7 @@ from typing import Literal
 from spg_dist.data import Pixels
 
 
-@dataclass
+@dataclass(frozen=True)
 class CacheConfig:
     """Where features are kept, and how."""
 
@@ -26,7 +26,7 @@ class CacheConfig:
             raise ValueError("cache.root is empty, expected a folder or a URI, e.g. cache.root=/data/feature-cache")
 
 
-@dataclass
+@dataclass(frozen=True)
 class EncodeConfig:
     """How images are encoded."""
 

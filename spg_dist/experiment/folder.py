@@ -16,6 +16,7 @@ from spg_dist.experiment.one_job import only_job, put_back_if_refused
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.file_names import file_name
 from spg_dist.home import resolve
+from spg_dist.methods import method_of, searched_branches
 
 # What no result is meant to depend on: how work is executed, and where things lie. What lies there is compared itself.
 PLACES = (
@@ -31,10 +32,7 @@ PLACES = (
 )
 # What may differ between two invocations for the same folder: it selects runs or no finished run depends on it (each
 # file carries the digest of what it does depend on).
-FREE_FIELDS = (*PLACES, "test", "sources", "targets", "test_data", "seeds", "methods", "runs", "tune")
-
-SEARCHED = ("stage1", "stage2")
-"""What a sweep sets: before a run that starts with one, these hold the former sweep's choice."""
+FREE_FIELDS = (*PLACES, "test", "sources", "targets", "test_data", "seeds", "methods", "plugins", "runs", "tune")
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,9 @@ class RunFolder:
 
     def artifact(self, spec: RunSpec) -> Path:
         """The finished run of a trained method."""
-        if spec.method == "prompt-label":
-            return self.root / "prompt_labels" / f"{spec.file_stem}.safetensors"
-        stem = f"{spec.protocol}-{spec.file_stem}.safetensors"
-        return self.root / ("generators" if spec.method == "spg" else spec.method) / stem
+        method = method_of(spec.method)
+        stem = spec.file_stem if method.by_domain else f"{spec.protocol}-{spec.file_stem}"
+        return self.root / (method.folder or method.name) / f"{stem}.safetensors"
 
     def checkpoint(self, spec: RunSpec) -> Path:
         """The state between two epochs; gone once the run is finished."""
@@ -157,7 +154,8 @@ def _check_configuration(folder: RunFolder, config: Config) -> None:
     if not folder.config.exists() or not began:
         return  # nothing was trained yet: a mended command may keep its name
     stored = load_config(folder.config.read_text(encoding="utf-8"), str(folder.config))
-    free = FREE_FIELDS + (SEARCHED if config.tune.trials else ())
+    # before a run that starts with a sweep, what it searches holds the former sweep's choice
+    free = FREE_FIELDS + (searched_branches(config) if config.tune.trials else ())
     differing = sorted(_differences(asdict(stored), asdict(config), "", free))
     if differing:
         shown = "; ".join(differing[:5])

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from spg_dist.config import Config
 from spg_dist.data import Manifest
 from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.file_names import file_name
-
-PROMPT_LABEL = "prompt-label"
-UNTRAINED = ("zero-shot", "zero-shot-ensemble")
-OWN_CLASSES_ONLY = ("linear-probe",)
-"""Methods without a text side: they cannot name a class that they were not trained on."""
+from spg_dist.methods import METHODS, Method
 
 
 @dataclass(frozen=True)
@@ -21,8 +18,8 @@ class RunSpec:
     """One thing to train.
 
     Arguments:
-        method: a method of the results table, or `prompt-label` (stage 1).
-        where: the domain of a prompt label; else what the protocol calls the run by: the target that is left out
+        method: a method of the results table, or one by domain that such a method needs (`prompt-label`: stage 1).
+        where: the domain, for a method by domain; else what the protocol calls the run by: the target that is left out
             (multi-source), the source (single-source), the data set (cross-dataset).
         seed: None for methods without randomness.
     """
@@ -58,12 +55,14 @@ class TestSpec:
 
 def left_out_methods(config: Config) -> list[str]:
     """Configured methods that the protocol has no use for."""
-    return [method for method in config.methods if config.protocol == "cross-dataset" and method in OWN_CLASSES_ONLY]
+    across = config.protocol == "cross-dataset"
+    return [name for name in config.methods if across and not METHODS[name].reads_class_names]
 
 
-def methods_of(config: Config) -> list[str]:
+def methods_of(config: Config) -> list[Method[Any]]:
     """The configured methods that the protocol can test. Raises ValueError where none is left."""
-    methods: list[str] = [method for method in config.methods if method not in left_out_methods(config)]
+    left_out = left_out_methods(config)
+    methods = [METHODS[name] for name in config.methods if name not in left_out]
     if not methods:
         raise ValueError(
             f"methods is {list(config.methods)} and protocol cross-dataset: {config.methods[0]} knows only the classes "
@@ -72,41 +71,53 @@ def methods_of(config: Config) -> list[str]:
     return methods
 
 
-def training_runs(config: Config, manifest: Manifest, methods: Sequence[str]) -> list[RunSpec]:
-    """The runs of some methods, seed by seed."""
-    places = PROTOCOLS[config.protocol].trainings(config, manifest)
-    chosen = [method for method in methods_of(config) if method in methods]
-    return [
-        RunSpec(method, where, seed, config.protocol) for seed in config.seeds for method in chosen for where in places
-    ]
-
-
 def stage1_runs(config: Config, manifest: Manifest) -> list[RunSpec]:
-    """Prompt labels that some run needs, and the baselines: none waits for another, so one job carries them."""
-    baselines = [method for method in methods_of(config) if method != "spg" and method not in UNTRAINED]
+    """Runs that wait for no other: the methods' that need none, and those that other methods need."""
     protocol = PROTOCOLS[config.protocol]
-    seen = {domain for where in protocol.trainings(config, manifest) for domain in protocol.sources(manifest, where)}
-    labels = [
-        RunSpec(PROMPT_LABEL, domain, seed)
-        for seed in config.seeds
-        for domain in manifest.domains
-        if domain in seen and "spg" in config.methods and not config.prompt_labels
+    trainings = protocol.trainings(config, manifest)
+    seen = {domain for where in trainings for domain in protocol.sources(manifest, where)}
+    needed = dict.fromkeys(one for method in methods_of(config) for one in method.needs(config))
+    return [
+        *_training_runs(config, manifest, [method for method in methods_of(config) if not method.needed]),
+        *(
+            RunSpec(method.name, domain, seed)
+            for method in needed
+            for seed in _seeds(config, method)
+            for domain in manifest.domains
+            if domain in seen
+        ),
     ]
-    return training_runs(config, manifest, baselines) + labels
 
 
 def stage2_runs(config: Config, manifest: Manifest) -> list[RunSpec]:
-    """Generators to train."""
-    return training_runs(config, manifest, ["spg"])
+    """Runs that learn from what other runs have learned."""
+    return _training_runs(config, manifest, [method for method in methods_of(config) if method.needed])
+
+
+def _training_runs(config: Config, manifest: Manifest, methods: Sequence[Method[Any]]) -> list[RunSpec]:
+    """The runs of those methods that train, seed by seed."""
+    places = PROTOCOLS[config.protocol].trainings(config, manifest)
+    trained = [method for method in methods if method.trains]
+    return [
+        RunSpec(method.name, where, seed, config.protocol)
+        for seed in (None, *config.seeds)
+        for method in trained
+        if seed in _seeds(config, method)
+        for where in places
+    ]
+
+
+def _seeds(config: Config, method: Method[Any]) -> Sequence[int | None]:
+    return config.seeds if method.has_seeds else [None]
 
 
 def test_runs(config: Config, manifest: Manifest, tests: Sequence[Manifest] = ()) -> list[TestSpec]:
     """All that stands in the results table, methods in the configured order."""
     protocol = PROTOCOLS[config.protocol]
     return [
-        TestSpec(RunSpec(method, where, seed, config.protocol), target)
+        TestSpec(RunSpec(method.name, where, seed, config.protocol), target)
         for method in methods_of(config)
         for where in protocol.trainings(config, manifest)
         for target in protocol.targets(config, manifest, tests, where)
-        for seed in ([None] if method in UNTRAINED else config.seeds)
+        for seed in _seeds(config, method)
     ]

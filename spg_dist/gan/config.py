@@ -11,7 +11,7 @@ from spg_dist.training.validation import ValidationConfig
 AdversarialLoss = Literal["least-squares", "cross-entropy"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class ClipNorms:
     """Largest gradient norm of each parameter tensor, by its place in the networks (published as `*_MAX_NORM_*`)."""
 
@@ -42,7 +42,7 @@ class ClipNorms:
                 raise ValueError(f"clip_norms.{name} is {getattr(self, name)}, expected more than 0")
 
 
-@dataclass
+@dataclass(frozen=True)
 class GanConfig(ValidationConfig):
     """Conditional GAN over prompts (SPG section 3.3)."""
 

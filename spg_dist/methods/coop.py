@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from spg_dist.evaluation.prediction import Predictor, text_predictor
-from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.prompt_label import soft_prompt_run
-from spg_dist.soft_prompt.training import SoftPromptRun
-from spg_dist.training.identity import RunIdentity
-from spg_dist.training.loop import read_trained
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spg_dist.soft_prompt.config import SoftPromptConfig
+from spg_dist.soft_prompt.method import SoftPromptMethod
+
+if TYPE_CHECKING:
+    from spg_dist.evaluation.prediction import Predictor
+    from spg_dist.run import Run
 
 
-def coop_run(experiment: Experiment, spec: RunSpec) -> tuple[SoftPromptRun, RunIdentity]:
-    """CoOp's prompt of one run."""
-    train = experiment.source_rows(spec.where, "train", keep_left_out=True)
-    val = experiment.selection_rows(spec.where, keep_left_out=True)
-    return soft_prompt_run(experiment, experiment.config.coop, train, val, "coop", spec)
+@dataclass(frozen=True)
+class CoopConfig(SoftPromptConfig):
+    """The CoOp baseline: one soft prompt learned on the pooled sources (Zhou et al., IJCV 2022)."""
+
+    epochs: int = 20
+    """Passes over the training features."""
 
 
-def coop_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:
-    """All images under the learned prompt."""
-    prompt = read_trained(experiment.folder.artifact(spec)).weights["prompt"]
-    return text_predictor(experiment.prompt_texts(prompt), experiment.clip.logit_scale)
+class _Coop(SoftPromptMethod):
+    name, label, branch, settings = "coop", "CoOp", "coop", CoopConfig
+    rank, colour, shown_by_default = 30, "#e69f00", True
+
+    def predictor(self, run: Run[SoftPromptConfig]) -> Predictor:
+        """All images under the learned prompt."""
+        from spg_dist.evaluation.prediction import text_predictor
+
+        text_CD = run.material.prompt_texts(run.weights()["prompt"])
+        return text_predictor(text_CD, run.material.clip.logit_scale)
+
+
+METHOD = _Coop()

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from spg_dist.data.duplicates import IN_CLASSES, Copies, by_kind, in_words
 from spg_dist.experiment.duplicates import IN_DATA_SETS
-from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import UNTRAINED, methods_of
+from spg_dist.experiment.runs import methods_of
+from spg_dist.material import Material
 from spg_dist.progress import Display
 
 SHOWN = 10
 
 
-def say_duplicates(experiment: Experiment, display: Display) -> None:
+def say_duplicates(material: Material, display: Display) -> None:
     """Count and list them in the log, and warn of what changes the figures."""
-    for kind, groups in _found(experiment).items():
+    for kind, groups in _found(material).items():
         display.say(f"{_count(len(groups), 'image')} {kind}, byte for byte the same:")
         for group in groups[:SHOWN]:
             display.say(f"  {in_words(group)}")
         if len(groups) > SHOWN:
             display.say(f"  ... and {len(groups) - SHOWN:,} more")
-    for warning in duplicate_warnings(experiment):
+    for warning in duplicate_warnings(material):
         display.say(f"warning: {warning}")
 
 
-def duplicate_warnings(experiment: Experiment) -> list[str]:
+def duplicate_warnings(material: Material) -> list[str]:
     """Sentences that must be read before the figures; none where nothing is to be said."""
     warnings = []
-    several = _found(experiment).get(IN_CLASSES, [])
+    several = _found(material).get(IN_CLASSES, [])
     if several:
         warnings.append(
             f"{_count(len(several), 'image')} {IN_CLASSES}, so not every test of them can be right: "
             f"{in_words(several[0])}{' and others' if len(several) > 1 else ''}."
         )
-    leaks = _leaks(experiment)
-    if leaks and experiment.config.data.duplicates == "keep":
+    leaks = _leaks(material)
+    if leaks and material.core.data.duplicates == "keep":
         test, learned = next(iter(next(iter(leaks.values())).items()))
         warnings.append(
             f"Test images that also stand in the train or val split of their sources, so that training sees them: "
@@ -42,28 +42,28 @@ def duplicate_warnings(experiment: Experiment) -> list[str]:
     return warnings
 
 
-def duplicates_in_words(experiment: Experiment) -> str:
+def duplicates_in_words(material: Material) -> str:
     """For the report's head; empty where no image stands more than once."""
-    said = ", ".join(f"{len(groups):,} {kind}" for kind, groups in _found(experiment).items())
-    leaks = _leaks(experiment)
+    said = ", ".join(f"{len(groups):,} {kind}" for kind, groups in _found(material).items())
+    leaks = _leaks(material)
     if not leaks:
         return said
     which = f"those of a target ({_by_target(leaks)})"
-    if experiment.config.data.duplicates == "keep":
+    if material.core.data.duplicates == "keep":
         return f"{said}; {which} are kept in its sources"
-    imported = "; imported prompt labels may have seen them" if experiment.config.prompt_labels else ""
+    imported = "; imported prompt labels may have seen them" if material.core.prompt_labels else ""
     return f"{said}; {which} are left out of its sources' train and val{imported}"
 
 
-def require_images_left(experiment: Experiment) -> None:
+def require_images_left(material: Material) -> None:
     """Raises ValueError where data.duplicates=drop leaves nothing of a domain to train on or to select by."""
-    config, manifest, protocol = experiment.config, experiment.manifest, experiment.protocol
+    config, manifest, protocol = material.core, material.manifest, material.protocol
     if config.data.duplicates == "keep":
         return
     trainings = protocol.trainings(config, manifest)
     for domain in dict.fromkeys(name for where in trainings for name in protocol.sources(manifest, where)):
         for split in ("train", "val"):
-            if not len(experiment.label_rows(domain, split)):
+            if not len(material.label_rows(domain, split)):
                 raise ValueError(
                     f"data.duplicates is drop, and every {split} image of domain {domain} of {manifest.dataset} stands "
                     f"in another domain or in a data set that is tested on too: take the domain away, or give "
@@ -71,20 +71,20 @@ def require_images_left(experiment: Experiment) -> None:
                 )
 
 
-def _found(experiment: Experiment) -> dict[str, list[Copies]]:
+def _found(material: Material) -> dict[str, list[Copies]]:
     """What stands more than once, by kind; kinds of which there is none are left out."""
     found: dict[str, list[Copies]] = {}
-    for k in range(len(experiment.duplicates.manifests)):
-        for kind, groups in by_kind(experiment.duplicates.within(k)).items():
+    for k in range(len(material.duplicates.manifests)):
+        for kind, groups in by_kind(material.duplicates.within(k)).items():
             found.setdefault(kind, []).extend(groups)
-    found[IN_DATA_SETS] = experiment.duplicates.across()
+    found[IN_DATA_SETS] = material.duplicates.across()
     return {kind: groups for kind, groups in found.items() if groups}
 
 
-def _leaks(experiment: Experiment) -> dict[str, dict[str, str]]:
+def _leaks(material: Material) -> dict[str, dict[str, str]]:
     """As `Duplicates.leaks`; none where nothing is trained."""
-    trained = set(methods_of(experiment.config)) - set(UNTRAINED)
-    return experiment.duplicates.leaks(experiment.config) if trained else {}
+    trained = any(method.trains for method in methods_of(material.core))
+    return material.duplicates.leaks(material.core) if trained else {}
 
 
 def _by_target(leaks: dict[str, dict[str, str]]) -> str:

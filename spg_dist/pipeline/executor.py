@@ -10,13 +10,14 @@ import torch
 from spg_dist.clip.load import pick_device
 from spg_dist.config import Config
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.pipeline.curves import CurveWriter
 from spg_dist.pipeline.testing import TestedRun, test_run
 from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.processor import processor
 from spg_dist.progress import Display, Machine
+from spg_dist.run import run_of, runs_of
 
 
 class Executor(Protocol):
@@ -48,7 +49,7 @@ class LocalExecutor:
 
     def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)
-        experiment = builder.build()
+        material = builder.build()
         display.training(len(specs), epochs_of(builder.config, specs))
         errors: list[ValueError | OSError] = []
         curves = CurveWriter(builder.folder)
@@ -58,8 +59,7 @@ class LocalExecutor:
             display.epoch_done(spec.name, epoch, metrics)
 
         train_runs(
-            experiment,
-            specs,
+            runs_of(builder.config, material, specs),
             report,
             failed=lambda spec, error: errors.append(error),
             resumed=lambda spec, epochs, changes: display.run_resumed(spec.name, epochs, epochs, changes),
@@ -71,11 +71,11 @@ class LocalExecutor:
 
     def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)
-        experiment = builder.build()
+        material = builder.build()
         display.testing(len(specs))
         tested = []
         for spec in specs:
-            tested.append(test_run(experiment, spec))
+            tested.append(test_run(run_of(builder.config, material, spec.run), spec.target))
             display.run_tested(spec.name, tested[-1].accuracy)
         return tested
 

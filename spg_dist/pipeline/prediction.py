@@ -24,12 +24,13 @@ from spg_dist.encode.encoder import ImageEncoder
 from spg_dist.encode.job import CachedViews
 from spg_dist.encode.transform import ImageTransform
 from spg_dist.evaluation.prediction import ImageBatch, Predicted, classify
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import UNTRAINED, RunSpec, methods_of
+from spg_dist.experiment.runs import RunSpec, methods_of
 from spg_dist.features import unit_features
 from spg_dist.file_names import to_text
-from spg_dist.methods.registry import PREDICTORS, TRAINED
+from spg_dist.material import Material
+from spg_dist.methods import METHODS
+from spg_dist.run import runs_of
 from spg_dist.training.loop import read_trained
 
 IMAGES_AT_ONCE = 256
@@ -103,8 +104,8 @@ def predict(
     _require_same_clip(folder, specs, clip)
     names = folder.read_classes()
     manifest = Manifest("images", folder.root, tuple(names), ("images",), ())
-    experiment = Experiment(config, manifest, clip, CachedViews("", config.cache.store, (), ()), folder)
-    predictors = {spec.method: PREDICTORS[spec.method](experiment, spec) for spec in specs}
+    material = Material(config.core(), manifest, clip, CachedViews("", config.cache.store, (), ()), folder)
+    predictors = {run.spec.method: run.method.predictor(run) for run in runs_of(config, material, specs)}
     kept, batch, set_aside = _encode(config, clip, images, progress)
     said = {
         method: dict(zip(kept, classify(predictor, batch), strict=True)) for method, predictor in predictors.items()
@@ -146,22 +147,23 @@ def _encode(
 
 def _trained_specs(config: Config, folder: RunFolder, where: str, seed: int, methods: Sequence[str]) -> list[RunSpec]:
     """Of each method that is asked for, what the run trained."""
-    known = methods_of(config)
-    unknown = [method for method in methods if method not in known]
+    known = {method.name: method for method in methods_of(config)}
+    unknown = [name for name in methods if name not in known]
     if unknown:
         raise ValueError(f"{folder.root} has no method {unknown[0]!r}: it has {', '.join(known)}")
-    specs = {m: RunSpec(m, where, None if m in UNTRAINED else seed, config.protocol) for m in methods or known}
-    absent = [m for m, spec in specs.items() if m not in UNTRAINED and not folder.artifact(spec).exists()]
-    if absent and (methods or all(m in absent or m in UNTRAINED for m in specs)):
-        there = _trained_in_words(folder.artifact(specs[absent[0]]).parent, config.protocol, absent[0])
-        raise ValueError(f"{folder.root} has no {absent[0]} for target {where!r}, seed {seed}; {there}")
+    asked = [known[name] for name in methods or known]
+    specs = {m: RunSpec(m.name, where, seed if m.has_seeds else None, config.protocol) for m in asked}
+    absent = [m for m, spec in specs.items() if m.trains and not folder.artifact(spec).exists()]
+    if absent and (methods or all(m in absent or not m.trains for m in specs)):
+        there = _trained_in_words(folder.artifact(specs[absent[0]]).parent, config.protocol, absent[0].name)
+        raise ValueError(f"{folder.root} has no {absent[0].name} for target {where!r}, seed {seed}; {there}")
     return [spec for m, spec in specs.items() if m not in absent]
 
 
 def _require_same_clip(folder: RunFolder, specs: Sequence[RunSpec], clip: Clip) -> None:
     """Raises ValueError where a method was trained or tested with another CLIP than the configuration leads to now."""
     for spec in specs:
-        used = read_trained(folder.artifact(spec)).clip if spec.method in TRAINED else folder.clip
+        used = read_trained(folder.artifact(spec)).clip if METHODS[spec.method].trains else folder.clip
         if used not in ("", clip.digest):
             raise ValueError(
                 f"{spec.name} of {folder.root} was made with another CLIP than {clip.name}, which its configuration "

@@ -1,21 +1,19 @@
-"""What would fail late fails now: faults of the configuration that only show beside the data and the frozen CLIP."""
+"""What would fail late fails now: faults of the configuration that only show next to the data and the frozen CLIP."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from spg_dist.clip.class_tokens import check_class_names, check_texts_fit, tokenize_classes
+from spg_dist.clip.class_tokens import check_class_names, check_texts_fit
 from spg_dist.clip.load import Clip
 from spg_dist.config import Config
 from spg_dist.data import Manifest
 from spg_dist.encode.job import CachedViews
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import OWN_CLASSES_ONLY
-from spg_dist.methods.prompt_label import source_labels
-from spg_dist.methods.zero_shot import TEMPLATES
-from spg_dist.soft_prompt.config import SoftPromptConfig
-from spg_dist.soft_prompt.initial import initial_prompt
+from spg_dist.experiment.runs import methods_of
+from spg_dist.material import Material
+from spg_dist.methods import METHODS, Method, settings_of
 
 
 def check_before_encoding(config: Config, manifests: Sequence[Manifest], clip: Clip, folder: RunFolder) -> None:
@@ -25,57 +23,32 @@ def check_before_encoding(config: Config, manifests: Sequence[Manifest], clip: C
         manifests: of the data set that is trained on, then of those that are only tested on.
 
     Raises:
-        ValueError: an initial text of another length than its prompt, published labels that are missing or do not fit,
-            class names that are too long or that the tokenizer cannot tell apart, a domain that is not there.
+        ValueError: what a method refuses, class names that are too long or that the tokenizer cannot tell apart.
     """
-    no_features = CachedViews("", config.cache.store, (), ())
-    experiment = Experiment(config, manifests[0], clip, no_features, folder)
-    _check_clipping(config, manifests[0])
-    _check_initial_texts(experiment)
-    lengths = _context_lengths(experiment)
-    for manifest in manifests:
-        if set(config.methods) - set(OWN_CLASSES_ONLY):
-            check_class_names(clip.tokenizer, manifest.class_names)
-        for template in {template for method in config.methods for template in TEMPLATES.get(method, ())}:
-            check_texts_fit(clip.tokenizer, template, manifest.class_names)
+    others = [_material(config, manifest, clip, folder) for manifest in manifests[1:]]
+    material = _material(config, manifests[0], clip, folder, others)
+    used = _used(config)
+    for method in used:
+        method.check(material, settings_of(config, method))
+    lengths = {length for method in used if (length := method.context_length(settings_of(config, method)))}
+    for place in (material, *others):
+        names = place.manifest.class_names
+        if any(METHODS[name].reads_class_names for name in config.methods):
+            check_class_names(clip.tokenizer, names)
+        for template in {template for method in used for template in method.templates}:
+            check_texts_fit(clip.tokenizer, template, names)
         for n_ctx in sorted(lengths):
-            tokenize_classes(clip.tokenizer, manifest.class_names, n_ctx, experiment.tower.context_length)
+            place.encoder(n_ctx)
 
 
-def _check_clipping(config: Config, manifest: Manifest) -> None:
-    for name in config.stage2.clip_norms.off_for_targets:
-        if "spg" in config.methods and name not in manifest.domains:
-            raise ValueError(
-                f"stage2.clip_norms.off_for_targets names {name!r}, but the domains of {manifest.dataset} are "
-                f"{', '.join(manifest.domains)}: name some of these, or give stage2.clip_norms.off_for_targets=[]"
-            )
+def _material(
+    config: Config, manifest: Manifest, clip: Clip, folder: RunFolder, others: Sequence[Material] = ()
+) -> Material:
+    """Without features."""
+    return Material(config.core(), manifest, clip, CachedViews("", config.cache.store, (), ()), folder, others)
 
 
-def _check_initial_texts(experiment: Experiment) -> None:
-    config = experiment.config
-    prompts = {"coop": config.coop, "cocoop": config.cocoop}
-    used: dict[str, SoftPromptConfig] = {name: prompt for name, prompt in prompts.items() if name in config.methods}
-    if "spg" in config.methods and not config.prompt_labels:
-        used["stage1"] = config.stage1
-    for branch, prompt in used.items():
-        try:
-            initial_prompt(experiment.tower, experiment.clip.tokenizer, prompt.initial_text, prompt.n_ctx, seed=0)
-        except ValueError as error:
-            raise ValueError(f"{branch}: {error}") from error
-
-
-def _context_lengths(experiment: Experiment) -> set[int]:
-    """Context tokens of all prompts that will be learned or are imported."""
-    config = experiment.config
-    n_ctx_of = {
-        "spg": config.stage1.n_ctx,
-        "coop": config.coop.n_ctx,
-        "cocoop": config.cocoop.n_ctx,
-        "dpl": config.dpl.n_ctx,
-    }
-    lengths = {n_ctx for method, n_ctx in n_ctx_of.items() if method in config.methods}
-    if config.prompt_labels and "spg" in config.methods:
-        for where in experiment.protocol.trainings(config, experiment.manifest):
-            labels_KPW, _ = source_labels(experiment, where, config.seeds[0])
-            lengths.add(labels_KPW.shape[1])
-    return lengths
+def _used(config: Config) -> list[Method[Any]]:
+    """The methods of this configuration, each after those that it needs."""
+    methods = methods_of(config)
+    return list(dict.fromkeys(one for method in methods for one in (*method.needs(config), method)))

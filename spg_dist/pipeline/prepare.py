@@ -12,10 +12,11 @@ from spg_dist.data import DataConfig, Manifest, load_manifest
 from spg_dist.embedded import write_drawn_dataset
 from spg_dist.encode.job import EncodeJob, EncodeSummary
 from spg_dist.encode.shard import loaded_clip
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
 from spg_dist.home import home, resolve
+from spg_dist.methods import method_of
 from spg_dist.pipeline.duplicates import require_images_left, say_duplicates
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.forecast import forecast
@@ -23,6 +24,7 @@ from spg_dist.pipeline.preflight import check_before_encoding
 from spg_dist.pipeline.training import unfinished
 from spg_dist.pipeline.warm_up import warm_up_remark
 from spg_dist.progress import Display, Stopwatch
+from spg_dist.run import runs_of
 
 
 def load_images(config: Config, display: Display) -> list[Manifest]:
@@ -114,9 +116,9 @@ def encode(
         display.say(f"set aside: {path}: {reason}")
     (trained_on, views), *tests = cached
     builder = ExperimentBuilder(config, trained_on, views, folder, tuple(tests))
-    experiment = builder.build(device="cpu")
-    say_duplicates(experiment, display)
-    require_images_left(experiment)
+    material = builder.build(device="cpu")
+    say_duplicates(material, display)
+    require_images_left(material)
     return builder, summary
 
 
@@ -134,7 +136,7 @@ def prepare(
 
 def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
     """Raises ValueError naming the runs that are not trained with this configuration."""
-    todo = unfinished(builder.build(device="cpu"), specs)
+    todo = unfinished(runs_of(builder.config, builder.build(device="cpu"), specs))
     if todo:
         names = ", ".join(spec.name for spec in todo[:5]) + (" ..." if len(todo) > 5 else "")
         raise ValueError(
@@ -145,14 +147,15 @@ def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
 
 def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, display: Display) -> None:
     """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
-    experiment = builder.build(device="cpu")
-    builder.folder.require_same_images(builder.manifest.root, builder.content, experiment.clip.digest)
+    material = builder.build(device="cpu")
+    builder.folder.require_same_images(builder.manifest.root, builder.content, material.clip.digest)
     builder.folder.write_classes(builder.manifest.class_names)
-    todo = unfinished(experiment, specs)
+    runs = runs_of(builder.config, material, specs)
+    todo = unfinished(runs)
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
-    if cost := forecast(experiment, todo, executor):
+    if cost := forecast([run for run in runs if run.spec in todo], executor):
         display.say(cost)
-    for remark in {spec.method: warm_up_remark(builder.config, spec.method) for spec in todo}.values():
+    for remark in {spec.method: warm_up_remark(builder.config, method_of(spec.method)) for spec in todo}.values():
         if remark:
             display.say(f"warning: {remark}. Train for more epochs, or set fewer warmup_epochs")
     if todo:

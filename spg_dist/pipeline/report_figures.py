@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
+from spg_dist.config import Config
 from spg_dist.data import decode_rgb
-from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec, TestSpec, stage1_runs, stage2_runs
+from spg_dist.experiment.runs import TestSpec, stage1_runs, stage2_runs
 from spg_dist.file_names import from_text
-from spg_dist.methods.spg import generate_prompts, load_generator
+from spg_dist.material import Material
+from spg_dist.methods import method_of
 from spg_dist.pipeline.testing import TestedRun, read_predictions
 from spg_dist.report import Curve, Projection, Sample
+from spg_dist.run import Run, runs_of
 from spg_dist.training.loop import Metrics, read_trained
 from spg_dist.training.seeds import numpy_random
 
@@ -23,14 +27,14 @@ PROJECTED_PER_DOMAIN = 60
 THUMBNAIL_PIXELS = 160
 
 
-def curves_of_run(experiment: Experiment) -> list[Curve]:
+def curves_of_run(material: Material) -> list[Curve]:
     """The history of every trained run."""
-    config, manifest = experiment.config, experiment.manifest
+    config, manifest = material.core, material.manifest
     curves = []
     for spec in stage1_runs(config, manifest) + stage2_runs(config, manifest):
-        history = read_trained(experiment.folder.artifact(spec)).history
+        history = read_trained(material.folder.artifact(spec)).history
         series = _series(history)
-        leaves_out = config.protocol == "multi-source" and spec.method != PROMPT_LABEL
+        leaves_out = config.protocol == "multi-source" and not method_of(spec.method).by_domain
         run_means = "Target left out" if leaves_out else "Trained on"
         curves.append(Curve(spec.method, spec.where, spec.seed or 0, series, run_means))
     return curves
@@ -45,28 +49,29 @@ def _series(history: list[Metrics]) -> dict[str, list[float]]:
     return series
 
 
-def projections_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Projection]:
+def projections_of_run(config: Config, material: Material, tested: list[TestedRun]) -> list[Projection]:
     """The first seed's generated prompts of every generator, on their two principal components."""
-    first = experiment.config.seeds[0]
-    specs = dict.fromkeys(run.spec.run for run in tested if run.spec.run.method == "spg" and run.spec.run.seed == first)
-    return [_project(experiment, spec) for spec in specs]
+    first = config.seeds[0]
+    specs = dict.fromkeys(run.spec.run for run in tested if run.spec.run.seed == first)
+    runs = [run for run in runs_of(config, material, list(specs)) if run.method.generates_prompts]
+    return [_project(run) for run in runs]
 
 
-def _project(experiment: Experiment, spec: RunSpec) -> Projection:
-    generator = load_generator(experiment, spec)
+def _project(run: Run[Any]) -> Projection:
+    material, spec = run.material, run.spec
     prompts, domain_N = [], []
-    for place in (experiment, *experiment.others.values()):
-        rows = _projected_rows(place, by_domain=place is experiment)
-        prompts.append(generate_prompts(generator, spec, place.images(rows), place.config.test).flatten(1))
+    for place in (material, *material.others.values()):
+        rows = _projected_rows(place, by_domain=place is material)
+        prompts.append(run.method.prompts(replace(run, material=place), place.images(rows)).flatten(1))
         manifest = place.manifest
-        names = manifest.domains if place is experiment else [manifest.dataset] * len(manifest.domains)
+        names = manifest.domains if place is material else [manifest.dataset] * len(manifest.domains)
         domain_N += [names[manifest.images[i].domain] for i in rows]
     stacked = torch.cat(prompts)
     centred = stacked - stacked.mean(dim=0)
     _, sizes, axes = torch.linalg.svd(centred, full_matrices=False)
     shares = sizes.square() / sizes.square().sum().clamp(min=1e-12)
     points = (centred @ axes[:2].T).tolist()
-    seen = {experiment.manifest.domains[k] for k in experiment.sources(spec.where)}
+    seen = {material.manifest.domains[k] for k in material.sources(spec.where)}
     return Projection(
         title=f"{'Target left out' if spec.protocol == 'multi-source' else 'Trained on'}: {spec.where}",
         points_N2=[(x, y) for x, y in points],
@@ -76,7 +81,7 @@ def _project(experiment: Experiment, spec: RunSpec) -> Projection:
     )
 
 
-def _projected_rows(place: Experiment, by_domain: bool) -> np.ndarray:
+def _projected_rows(place: Material, by_domain: bool) -> np.ndarray:
     """Some val images of each domain, or as many of the whole data set."""
     random = numpy_random(0, "projection")
     domains = set(range(len(place.manifest.domains)))
@@ -85,19 +90,19 @@ def _projected_rows(place: Experiment, by_domain: bool) -> np.ndarray:
     return np.concatenate([random.permutation(found)[:PROJECTED_PER_DOMAIN] for found in rows])
 
 
-def samples_of_run(experiment: Experiment, tested: list[TestedRun]) -> list[Sample]:
+def samples_of_run(material: Material, tested: list[TestedRun]) -> list[Sample]:
     """Some test images of every target with what each method's first seed says, trained on the first of the sources."""
     samples = []
     for target in dict.fromkeys(run.spec.target for run in tested):
-        shown = shown_tests([run.spec for run in tested if run.spec.target == target], experiment.config.seeds[0])
-        predictions = {spec.run.method: read_predictions(experiment.folder.predictions(spec)) for spec in shown}
-        trained_on = shown[0].run.where if experiment.config.protocol == "single-source" else ""
+        shown = shown_tests([run.spec for run in tested if run.spec.target == target], material.core.seeds[0])
+        predictions = {spec.run.method: read_predictions(material.folder.predictions(spec)) for spec in shown}
+        trained_on = shown[0].run.where if material.core.protocol == "single-source" else ""
         images = sorted(next(iter(predictions.values())))
         for i in numpy_random(0, "samples", target).permutation(len(images))[:SAMPLES_PER_DOMAIN]:
             image = images[i]
             said = {method: found[image][1] for method, found in predictions.items()}
             truth = next(iter(predictions.values()))[image][0]
-            picture = _thumbnail(experiment.on(target), image)
+            picture = _thumbnail(material.on(target), image)
             samples.append(Sample(target, truth, said, picture, trained_on))
     return samples
 
@@ -107,8 +112,8 @@ def shown_tests(tests: list[TestSpec], seed: int) -> list[TestSpec]:
     return [test for test in tests if test.run.seed in (None, seed) and test.run.where == tests[0].run.where]
 
 
-def _thumbnail(experiment: Experiment, image: str) -> bytes:
-    picture = decode_rgb(experiment.manifest.root / from_text(image), experiment.config.encode.pixels)
+def _thumbnail(material: Material, image: str) -> bytes:
+    picture = decode_rgb(material.manifest.root / from_text(image), material.core.encode.pixels)
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=82)

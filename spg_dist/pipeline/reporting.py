@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from spg_dist.config import Config, dump_config
 from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import ResultRow, ResultsError, read_results, write_results
-from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import UNTRAINED
+from spg_dist.material import Material
+from spg_dist.methods import METHODS, Method
 from spg_dist.pipeline.report_facts import (
     SELECTION_RULES,
     is_the_papers_setting,
@@ -26,32 +27,32 @@ from spg_dist.report import ReportInput, render_table, write_report, write_summa
 
 
 def report_run(
-    experiment: Experiment, tested: list[TestedRun], summary: EncodeSummary, costs: Costs, display: Display
+    config: Config, material: Material, tested: list[TestedRun], summary: EncodeSummary, costs: Costs, display: Display
 ) -> None:
     """Write all that a run's folder shows, and print its table.
 
     The results are those of this configuration: rows of an earlier one with more methods, seeds or targets leave
     `results.csv`, and the log says which.
     """
-    folder, config = experiment.folder, experiment.config
-    tested = _in_order_of_targets(experiment, tested)
-    rows = [_row(experiment, run) for run in tested]
+    folder = material.folder
+    tested = _in_order_of_targets(material, tested)
+    rows = [_row(config, material, run) for run in tested]
     dropped = _dropped_in_words(folder.results, rows)
     write_results(folder.results, rows)
     contents = ReportInput(
         name=config.name,
         rows=rows,
-        facts=run_facts(experiment, summary, costs.of("encode"), tested),
-        curves=curves_of_run(experiment),
-        projections=projections_of_run(experiment, tested),
-        samples=samples_of_run(experiment, tested),
+        facts=run_facts(material, summary, costs.of("encode"), tested),
+        curves=curves_of_run(material),
+        projections=projections_of_run(config, material, tested),
+        samples=samples_of_run(material, tested),
         set_aside=sorted(summary.set_aside.items()),
         costs=costs,
         config_yaml=dump_config(config),
         selection=SELECTION_RULES[config.selection],
-        random_weights=experiment.clip.random_weights,
-        comparable=is_the_papers_setting(experiment),
-        warnings=warnings_of_run(experiment),
+        random_weights=material.clip.random_weights,
+        comparable=is_the_papers_setting(material),
+        warnings=warnings_of_run(material),
         remarks=remarks_of_run(config, costs),
     )
     write_summary(folder.summary, contents)
@@ -63,18 +64,18 @@ def report_run(
         display.say(f"{path.name}: {path}")
 
 
-def _in_order_of_targets(experiment: Experiment, tested: list[TestedRun]) -> list[TestedRun]:
+def _in_order_of_targets(material: Material, tested: list[TestedRun]) -> list[TestedRun]:
     """Domains in the data set's order, whatever the order of the runs; other data sets as they were configured."""
-    position = {name: index for index, name in enumerate(experiment.manifest.domains)}
-    if experiment.config.protocol == "cross-dataset":
+    position = {name: index for index, name in enumerate(material.manifest.domains)}
+    if material.core.protocol == "cross-dataset":
         return tested
     return sorted(tested, key=lambda run: position[run.spec.target])
 
 
-def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
-    manifest, spec = experiment.manifest, run.spec.run
+def _row(config: Config, material: Material, run: TestedRun) -> ResultRow:
+    manifest, spec = material.manifest, run.spec.run
     across = spec.protocol == "cross-dataset"
-    sources = experiment.protocol.sources(manifest, spec.where)
+    sources = material.protocol.sources(manifest, spec.where)
     return ResultRow(
         dataset=manifest.dataset,
         protocol=spec.protocol,
@@ -82,25 +83,22 @@ def _row(experiment: Experiment, run: TestedRun) -> ResultRow:
         target=run.spec.target,
         method=spec.method,
         seed=spec.seed,
-        backbone=experiment.config.clip.model + (" (random weights)" if experiment.clip.random_weights else ""),
+        backbone=material.core.clip.model + (" (random weights)" if material.clip.random_weights else ""),
         accuracy=run.accuracy,
         n=run.n,
         seconds=run.seconds + run.train_seconds,
         val_accuracy=run.val_accuracy,
-        note=_note(experiment.config, spec.method),
+        note=_note(config, METHODS[spec.method]),
         noise_std=run.noise_std,
         trained_on=run.trained_on,
     )
 
 
-def _note(config: Config, method: str) -> str:
+def _note(config: Config, method: Method[Any]) -> str:
     """What sets a row apart from its neighbours in the same table."""
-    notes = {
-        "oracle: selected on the target's val split": config.selection == "oracle" and method not in UNTRAINED,
-        "transductive: its prompt is a mean over the test images": method == "dpl",
-    }
-    said = [note for note, applies in notes.items() if applies]
-    return "; ".join(filter(None, [*said, warm_up_remark(config, method), unlike_the_paper(config, method)]))
+    oracle = "oracle: selected on the target's val split" if config.selection == "oracle" and method.trains else ""
+    said = (oracle, method.remark, warm_up_remark(config, method), unlike_the_paper(config, method))
+    return "; ".join(filter(None, said))
 
 
 def _dropped_in_words(path: Path, rows: list[ResultRow]) -> str:

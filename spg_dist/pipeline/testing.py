@@ -7,17 +7,18 @@ import operator
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.durable import written_whole
 from spg_dist.evaluation.prediction import Predicted, classify
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import TestSpec
-from spg_dist.methods.registry import PREDICTORS, TRAINED
+from spg_dist.material import Material
+from spg_dist.run import Run
 from spg_dist.training.loop import read_trained
 
 
@@ -43,16 +44,16 @@ class TestedRun:
     trained_on: str
 
 
-def test_run(experiment: Experiment, spec: TestSpec) -> TestedRun:
+def test_run(run: Run[Any], target: str) -> TestedRun:
     """Predict the class of every image of the target, and write the predictions to the run's folder."""
     began = time.perf_counter()
-    place = experiment.on(spec.target)
+    spec, place = TestSpec(run.spec, target), run.material.on(target)
     rows = place.test_rows(spec.target)
-    predicted = classify(PREDICTORS[spec.run.method](place, spec.run), place.images(rows))
+    predicted = classify(run.method.predictor(replace(run, material=place)), place.images(rows))
     truth = [place.manifest.images[i].label for i in rows]
-    accuracies = _accuracies(predicted, truth, experiment.config.test.average)
+    accuracies = _accuracies(predicted, truth, place.core.test.average)
     seconds = time.perf_counter() - began
-    trained = read_trained(experiment.folder.artifact(spec.run)) if spec.run.method in TRAINED else None
+    trained = read_trained(place.folder.artifact(run.spec)) if run.method.trains else None
     _write_predictions(place, spec, [int(i) for i in rows], predicted)
     return TestedRun(
         spec=spec,
@@ -73,11 +74,9 @@ def _accuracies(predicted: Sequence[Predicted], truth: Sequence[int], average: b
     return [100 * sum(map(operator.eq, said_B, truth)) / len(truth) for said_B in said_KB]
 
 
-def _write_predictions(
-    experiment: Experiment, spec: TestSpec, rows: Sequence[int], predicted: Sequence[Predicted]
-) -> None:
-    names = experiment.manifest.class_names
-    images = [experiment.manifest.images[i] for i in rows]
+def _write_predictions(material: Material, spec: TestSpec, rows: Sequence[int], predicted: Sequence[Predicted]) -> None:
+    names = material.manifest.class_names
+    images = [material.manifest.images[i] for i in rows]
     table = pa.table(
         {
             "image": [image.path for image in images],
@@ -89,7 +88,7 @@ def _write_predictions(
         },
         metadata={"spg-dist": json.dumps(asdict(spec))},
     )
-    with written_whole(experiment.folder.predictions(spec)) as temporary:
+    with written_whole(material.folder.predictions(spec)) as temporary:
         pq.write_table(table, temporary)
 
 

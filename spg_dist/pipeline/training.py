@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from spg_dist.config import Config
-from spg_dist.experiment.experiment import Experiment
-from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
-from spg_dist.methods.registry import TRAINED, TrainedMethod
+from spg_dist.experiment.runs import RunSpec
+from spg_dist.methods import method_of, settings_of
+from spg_dist.run import Run
 from spg_dist.training.loop import (
     Metrics,
     RunPlan,
@@ -36,20 +36,19 @@ class RunsFailed(ValueError):
 class _PlannedRun:
     """A run that is still to be trained, and from what."""
 
-    spec: RunSpec
-    method: TrainedMethod
-    run: Any
+    run: Run[Any]
+    training: Any
     plan: RunPlan
 
 
 def train_runs(
-    experiment: Experiment,
-    specs: Sequence[RunSpec],
+    runs: Sequence[Run[Any]],
     report: Report,
     failed: Failed,
     resumed: Resumed = lambda spec, epochs, changes: None,
 ) -> dict[RunSpec, TrainedRun]:
-    """Train runs together, in lockstep by epoch; each goes on from its checkpoint, or is found finished.
+    """Train runs of one experiment together, in lockstep by epoch; each resumes from its checkpoint, or is found
+    finished.
 
     Runs of one method that fit together are one program. At most `execution.runs_together` runs are under way at a
     time; the others follow.
@@ -67,19 +66,22 @@ def train_runs(
     """
     done: dict[RunSpec, TrainedRun] = {}
     waiting: list[_PlannedRun] = []
-    for spec in specs:
+    for run in runs:
         try:
-            planned = _plan(experiment, spec, report, failed, resumed)
-            finished = finished_run(planned.plan)
+            plan = _plan(run, report, failed, resumed)
+            finished = finished_run(plan)
+            if finished is None:
+                waiting.append(_PlannedRun(run, run.method.training(run), plan))
         except (ValueError, OSError) as error:
-            failed(spec, error)
+            failed(run.spec, error)
             continue
-        if finished is None:
-            waiting.append(planned)
-        else:
-            replay(finished, planned.plan.report)
-            done[spec] = finished
-    execution, here = experiment.config.execution, Provenance.here(experiment.table.device)
+        if finished is not None:
+            replay(finished, plan.report)
+            done[run.spec] = finished
+    if not waiting:
+        return done
+    material = runs[0].material
+    execution, here = material.core.execution, Provenance.here(material.table.device)
     for start in range(0, len(waiting), execution.runs_together):
         some = waiting[start : start + execution.runs_together]
         done |= _train_together(some, execution.checkpoint_seconds, here)
@@ -92,56 +94,48 @@ def _train_together(
     """The runs that ended well."""
     groups: dict[Any, list[_PlannedRun]] = {}
     for one in planned:
-        groups.setdefault((one.spec.method, one.method.alike(one.run)), []).append(one)
+        groups.setdefault((one.run.spec.method, one.run.method.together(one.training)), []).append(one)
     members = list(groups.values())
-    trained = train(
-        [(group[0].method.group([one.run for one in group]), [one.plan for one in group]) for group in members],
-        checkpoint_seconds,
-        here,
-    )
-    specs = [one.spec for group in members for one in group]
+    programs = [group[0].run.method.group([one.training for one in group]) for group in members]
+    plans = [[one.plan for one in group] for group in members]
+    trained = train(list(zip(programs, plans, strict=True)), checkpoint_seconds, here)
+    specs = [one.run.spec for group in members for one in group]
     return {spec: run for spec, run in zip(specs, trained, strict=True) if run is not None}
 
 
-def _plan(experiment: Experiment, spec: RunSpec, report: Report, failed: Failed, resumed: Resumed) -> _PlannedRun:
-    method = TRAINED[spec.method]
-    run, identity = method.run(experiment, spec)
-    config, folder = experiment.config, experiment.folder
-    settings = getattr(config, method.section)
+def _plan(run: Run[Any], report: Report, failed: Failed, resumed: Resumed) -> RunPlan:
+    method, spec, folder = run.method, run.spec, run.material.folder
 
     def failed_by_name(error: ValueError | OSError) -> None:
         if isinstance(error, TrainingDiverged):
-            error = TrainingDiverged(f"{spec.name}: {error}, e.g. {method.section}.learning_rate=1e-4")
+            error = TrainingDiverged(f"{spec.name}: {error}, e.g. {method.branch}.learning_rate=1e-4")
         failed(spec, error)
 
-    plan = RunPlan(
-        identity=identity,
+    return RunPlan(
+        identity=run.identity,
         artifact=folder.artifact(spec),
         checkpoint=folder.checkpoint(spec),
-        epochs=settings.epochs,
+        epochs=method.epochs(run.settings),
         report=partial(report, spec),
         failed=failed_by_name,
         resumed=partial(resumed, spec),
-        # a prompt label is always its own domain's best: the selection rule is about what is tested
-        keep="last" if config.selection == "last" and spec.method != PROMPT_LABEL else "best",
-        val_every=settings.val_every,
+        # what is learned by domain is always its own domain's best: the selection rule is about what is tested
+        keep="last" if run.material.core.selection == "last" and not method.by_domain else "best",
+        val_every=getattr(run.settings, "val_every", 1),
     )
-    return _PlannedRun(spec, method, run, plan)
 
 
-def unfinished(experiment: Experiment, specs: list[RunSpec]) -> list[RunSpec]:
+def unfinished(runs: Sequence[Run[Any]]) -> list[RunSpec]:
     """The runs whose file is not there yet, or is that of other settings, data or features."""
-    return [spec for spec in specs if not _is_finished(experiment, spec)]
+    return [run.spec for run in runs if not _is_finished(run)]
 
 
-def _is_finished(experiment: Experiment, spec: RunSpec) -> bool:
-    artifact = experiment.folder.artifact(spec)
-    if not artifact.exists():
-        return False
-    _, identity = TRAINED[spec.method].run(experiment, spec)
-    return identity.is_known_as(read_trained(artifact).identity)
+def _is_finished(run: Run[Any]) -> bool:
+    artifact = run.material.folder.artifact(run.spec)
+    return artifact.exists() and run.identity.is_known_as(read_trained(artifact).identity)
 
 
-def epochs_of(config: Config, specs: list[RunSpec]) -> int:
+def epochs_of(config: Config, specs: Sequence[RunSpec]) -> int:
     """Epochs of all runs together, for a progress bar."""
-    return sum(int(getattr(config, TRAINED[spec.method].section).epochs) for spec in specs)
+    methods = [method_of(spec.method) for spec in specs]
+    return sum(method.epochs(settings_of(config, method)) for method in methods)

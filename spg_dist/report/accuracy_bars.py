@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spg_dist.report.bars import Bar, bar_plot
-from spg_dist.report.naming import is_spg, method_colours
+from spg_dist.report.naming import is_in_focus, method_colours
 from spg_dist.report.table import Cell, MethodLine, ResultTable
 
 
@@ -36,5 +36,5 @@ def _bar(line: MethodLine, cell: Cell, colour: str) -> Bar:
         colour=colour,
         deviation=cell.measured.std if cell.measured else None,
         diamond=cell.published.mean if cell.published else None,
-        bold=is_spg(line.method),
+        bold=is_in_focus(line.method),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.naming import is_spg, is_zero_shot
+from spg_dist.report.naming import is_in_focus, is_reference
 from spg_dist.report.shell import Number
 from spg_dist.report.standing import difference, level_with, place_of, ranked_lines
 from spg_dist.report.table import MethodLine, ResultTable
@@ -17,7 +17,7 @@ def large_figures(report: ReportInput, tables: Sequence[ResultTable]) -> list[Nu
         return []
     table = tables[0]
     ranked = ranked_lines(table)
-    spg = next((line for line in ranked if is_spg(line.method)), None)
+    spg = next((line for line in ranked if is_in_focus(line.method)), None)
     rival = next((line for line in ranked if line is not spg), None)
     average = ", average" if len(table.targets) > 1 else ""
     numbers = []
@@ -27,7 +27,7 @@ def large_figures(report: ReportInput, tables: Sequence[ResultTable]) -> list[Nu
     if rival:
         label = f"Highest other: {rival.label}" if spg else f"Highest: {rival.label}"
         numbers.append(Number(label, _value(rival), _spread(rival)))
-    zero_shot = next((line for line in ranked if is_zero_shot(line.method)), None)
+    zero_shot = next((line for line in ranked if is_reference(line.method)), None)
     if spg and zero_shot:
         gain = difference(spg, zero_shot)
         sign = "+" if gain > 0 else "−" if gain < 0 else "±"
@@ -47,6 +47,6 @@ def _value(line: MethodLine) -> str:
 def _spread(line: MethodLine) -> str:
     measured = line.average.measured
     assert measured is not None
-    if is_zero_shot(line.method) or line.method.startswith("zero-shot"):
+    if is_reference(line.method) or line.method.startswith("zero-shot"):
         return "no training"
     return "one seed" if measured.std is None else f"± {measured.std:.1f} over {measured.count} seeds"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from spg_dist.methods import Method, method_of
 from spg_dist.report.contents import ReportInput
 
 # Okabe and Ito's palette, which stays distinct under the common kinds of colour blindness. A page shows a shade of each
@@ -19,19 +21,6 @@ _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY, YELLOW)
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5.0, 1.5), (1.5, 1.2), (6.0, 1.5, 1.5, 1.5))
 
-_METHODS = {
-    "zero-shot": ("Zero-shot CLIP", NEUTRAL),
-    "zero-shot-ensemble": ("Zero-shot ensemble", SKY),
-    "linear-probe": ("Linear probe", YELLOW),
-    "coop": ("CoOp", ORANGE),
-    "cocoop": ("CoCoOp", GREEN),
-    "dpl": ("DPL", PURPLE),
-    "spg": ("SPG", BLUE),
-}
-_STAGES = {
-    "prompt-label": "Stage 1: domain prompt labels",
-    "spg": "Stage 2: prompt generator and discriminator",
-}
 _SERIES = {
     "loss": "Loss",
     "train_loss": "Loss",
@@ -56,20 +45,30 @@ def canonical(name: str) -> str:
     return re.sub(r"[\s_/]+", "-", name.strip()).casefold()
 
 
-def is_spg(method: str) -> bool:
-    return canonical(method) == "spg"
+def is_in_focus(method: str) -> bool:
+    """Whether a report states this method's place."""
+    return (known := _known(method)) is not None and known.role == "focus"
 
 
-def is_zero_shot(method: str) -> bool:
-    return canonical(method) == "zero-shot"
+def is_reference(method: str) -> bool:
+    """Whether a report measures distances from this method."""
+    return (known := _known(method)) is not None and known.role == "reference"
 
 
 def method_label(method: str) -> str:
-    return _METHODS[canonical(method)][0] if canonical(method) in _METHODS else method
+    return known.label if (known := _known(method)) else method
 
 
 def stage_label(method: str) -> str:
-    return _STAGES.get(canonical(method), method_label(method))
+    return known.series_label or known.label if (known := _known(method)) else method
+
+
+def _known(name: str) -> Method[Any] | None:
+    """The method of a row; None where it came from a plugin or package that is not here."""
+    try:
+        return method_of(canonical(name))
+    except ValueError:
+        return None
 
 
 def series_label(series: str) -> str:
@@ -77,21 +76,17 @@ def series_label(series: str) -> str:
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Distinct methods from the plainest to SPG; names not known here keep their order, before SPG."""
-    known = list(_METHODS)
+    """Distinct methods from the plainest up; those of one rank, and those not known here, keep their order."""
 
     def rank(method: str) -> int:
-        name = canonical(method)
-        if name in known and name != "spg":
-            return known.index(name)
-        return len(known) + (1 if name.startswith("spg") else 0)
+        return known.rank if (known := _known(method)) else Method.rank
 
     return sorted(dict.fromkeys(methods), key=rank)
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, str]:
-    """A colour for each method: its own where it is known, else the next one that no other method has."""
-    colours = {method: _METHODS[canonical(method)][1] for method in methods if canonical(method) in _METHODS}
+    """A colour for each method: its own where it has one, else the next one that no other method has."""
+    colours = {method: known.colour for method in methods if (known := _known(method)) and known.colour}
     free = [c for c in (*_COLOURS, NEUTRAL) if c not in colours.values()] or list(_COLOURS)
     others = [method for method in methods if method not in colours]
     return colours | {method: free[index % len(free)] for index, method in enumerate(others)}

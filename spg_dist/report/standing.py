@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from spg_dist.evaluation.results import Spread
-from spg_dist.report.naming import in_order, is_spg, is_zero_shot
+from spg_dist.report.naming import in_order, is_in_focus, is_reference
 from spg_dist.report.table import MethodLine, ResultTable, listed
 
 
@@ -21,7 +21,7 @@ def standing_in_words(table: ResultTable) -> str:
     if not ranked:
         return f"No method has every target of {table.dataset} yet."
     best, where = ranked[0], _where(table)
-    spg = next((line for line in ranked if is_spg(line.method)), None)
+    spg = next((line for line in ranked if is_in_focus(line.method)), None)
     rank = "highest" if len(table.seeds) == 1 else "best"  # one seed has no spread to judge by
     best_words = f"{best.label} is {rank}{' on average' if len(table.targets) > 1 else ''}: {_percent(best)} {where}"
     if level_with(best, ranked):
@@ -32,7 +32,7 @@ def standing_in_words(table: ResultTable) -> str:
     if spg is None:
         return f"{best_words}."
     level = level_with(spg, ranked)
-    zero_shot = next((line for line in ranked if is_zero_shot(line.method)), None)
+    zero_shot = next((line for line in ranked if is_reference(line.method)), None)
     if best is spg and not level:
         second = "" if ranked[1] is zero_shot else f" The next, {ranked[1].label}, is {_points(spg, ranked[1])} behind."
         return f"{best_words}{_to_zero_shot(', ', spg, zero_shot)}.{second}"
@@ -49,7 +49,7 @@ def standing_in_words(table: ResultTable) -> str:
 def ranked_lines(table: ResultTable) -> list[MethodLine]:
     """The methods that have an average, highest as printed first; of equal ones SPG comes first."""
     complete = [line for line in table.lines if line.average.measured is not None]
-    return sorted(complete, key=lambda line: (-round(_spread(line).mean, 1), not is_spg(line.method)))
+    return sorted(complete, key=lambda line: (-round(_spread(line).mean, 1), not is_in_focus(line.method)))
 
 
 def level_with(line: MethodLine, others: list[MethodLine]) -> list[MethodLine]:

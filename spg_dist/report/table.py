@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spg_dist.evaluation.results import MethodSummary, ResultRow, Spread, aggregate
 from spg_dist.report.contents import ReportInput
-from spg_dist.report.naming import in_order, is_spg, method_label
+from spg_dist.report.naming import in_order, is_in_focus, method_label
 from spg_dist.report.published import PublishedFigure, averages_like_the_paper, published_figure
 
 
@@ -102,7 +102,7 @@ def source_tables(report: ReportInput) -> list[ResultTable]:
     tables = []
     for table in result_tables(report):
         rows = [r for r in report.rows if (r.dataset, r.backbone) == (table.dataset, table.backbone)]
-        rows = [r for r in rows if r.protocol == table.protocol == "single-source" and is_spg(r.method)]
+        rows = [r for r in rows if r.protocol == table.protocol == "single-source" and is_in_focus(r.method)]
         if rows:
             tables.append(_source_table(table, rows))
     return tables

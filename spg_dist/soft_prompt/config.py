@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spg_dist.training.sgd import SgdConfig
 
 
-@dataclass
+@dataclass(frozen=True)
 class SoftPromptConfig(SgdConfig):
     """A soft prompt learned by cross-entropy with SGD (CoOp; SPG section 3.2)."""
 

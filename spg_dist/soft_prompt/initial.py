@@ -7,6 +7,8 @@ from torch import Tensor
 
 from spg_dist.clip.text_tower import TextTower
 from spg_dist.clip.tokenizer import Tokenizer
+from spg_dist.material import Material
+from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.training.seeds import torch_random
 
 
@@ -27,3 +29,16 @@ def initial_prompt(tower: TextTower, tokenizer: Tokenizer, text: str, n_ctx: int
     with torch.no_grad():
         embeddings: Tensor = tower.token_embedding(torch.tensor(tokens, device=tower.token_embedding.weight.device))
     return embeddings.clone().cpu()
+
+
+def first_prompt(material: Material, settings: SoftPromptConfig, seed: int) -> Tensor:
+    """The same with the material's text tower. Raises ValueError as `initial_prompt` does."""
+    return initial_prompt(material.tower, material.clip.tokenizer, settings.initial_text, settings.n_ctx, seed)
+
+
+def check_initial_text(material: Material, branch: str, settings: SoftPromptConfig) -> None:
+    """Raises ValueError, with the branch of the configuration, where the text does not fit the number of tokens."""
+    try:
+        first_prompt(material, settings, seed=0)
+    except ValueError as error:
+        raise ValueError(f"{branch}: {error}") from error

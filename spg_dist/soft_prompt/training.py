@@ -32,6 +32,7 @@ from spg_dist.training.seeds import numpy_random
 from spg_dist.training.stacked import Places, linear
 
 VELOCITY = "moments/0/momentum_buffer"  # as torch's SGD names it
+TOKENS_AT_ONCE = 4096  # through the text tower for one gradient: about 400 KB each of activations in ViT-B's tower
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,11 @@ class SoftPromptTraining:
         place = self.places.of(run)
         self.prompt_RPW[place] = state["prompt"]
         self.velocity_RPW[place] = state[VELOCITY]
+
+
+def prompts_at_once(encoder: PromptEncoder) -> int:
+    """As many as memory allows."""
+    return max(1, TOKENS_AT_ONCE // (encoder.classes.n_ctx + sum(encoder.classes.suffix_lengths)))
 
 
 def _one_step(runs: Sequence[SoftPromptRun]) -> list[Tensor]:

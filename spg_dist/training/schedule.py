@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 
-@dataclass
+@dataclass(frozen=True)
 class ScheduleConfig:
     """Warm-up, then a cosine whose period is all epochs, so that it ends above zero."""
 

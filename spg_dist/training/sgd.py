@@ -8,7 +8,7 @@ from spg_dist.training.schedule import ScheduleConfig
 from spg_dist.training.validation import ValidationConfig
 
 
-@dataclass
+@dataclass(frozen=True)
 class SgdConfig(ValidationConfig):
     """Cross-entropy by SGD with momentum: the published optimizer of stage 1 and of the baselines."""
 

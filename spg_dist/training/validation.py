@@ -9,7 +9,7 @@ import numpy as np
 from spg_dist.training.seeds import numpy_random
 
 
-@dataclass
+@dataclass(frozen=True)
 class ValidationConfig:
     """Model selection costs a pass over the val split; both settings buy time with a coarser choice of the epoch."""
 

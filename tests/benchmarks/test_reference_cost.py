@@ -15,7 +15,7 @@ from spg_dist.clip import frozen_linear
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.experiment import runs
-from spg_dist.experiment.experiment import Experiment
+from spg_dist.material import Material
 
 COSTS = PartCosts(
     stage1_epoch=7.2,
@@ -31,22 +31,22 @@ COSTS = PartCosts(
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     folder = tmp_path_factory.mktemp("pacs-size")
     config = pacs_size_config(folder, epochs=1, threads=1, device="cpu")
     config.clip = ClipConfig("tiny-rn", "random", device="cpu")
     return pacs_size_experiment(folder, config)
 
 
-def test_steps_and_images_are_those_of_the_four_targets(experiment: Experiment) -> None:
-    config, manifest, table = experiment.config, experiment.manifest, experiment.table
+def test_steps_and_images_are_those_of_the_four_targets(material: Material) -> None:
+    config, manifest, table = material.core, material.manifest, material.table
     targets = [spec.where for spec in runs.stage2_runs(config, manifest)]
-    steps = {target: len(table.rows(experiment.sources(target), {"train"}, keep_left_out=False)) for target in targets}
+    steps = {target: len(table.rows(material.sources(target), {"train"}, keep_left_out=False)) for target in targets}
     assert sum(count // 32 for count in steps.values()) == reference_cost.STAGE2_STEPS == 653
     domains = [manifest.domain_index(spec.where) for spec in runs.stage1_runs(config, manifest)]
     assert sum(len(table.rows({k}, {"train"})) // 32 for k in domains) == reference_cost.STAGE1_STEPS == 216
-    assert sum(len(experiment.selection_rows(where, False)) for where in targets) == reference_cost.VAL_IMAGES == 9000
-    tested = sum(len(experiment.test_rows(test.target)) for test in runs.test_runs(config, manifest))
+    assert sum(len(material.selection_rows(where, False)) for where in targets) == reference_cost.VAL_IMAGES == 9000
+    tested = sum(len(material.test_rows(test.target)) for test in runs.test_runs(config, manifest))
     assert tested == reference_cost.TEST_IMAGES == 9990
 
 
@@ -69,12 +69,12 @@ def test_the_page_shows_every_part_and_says_that_it_estimates() -> None:
 
 
 def test_the_bound_is_below_what_the_encoder_computes_and_of_its_size(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+    material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frozen_linear, "has_kernels", lambda weight_OI: False)  # the counter knows torch's own only
     # a new tower: the layers of the experiment's are laid out for the kernels
-    encoder = PromptEncoder(replace(experiment.tower), experiment.encoder(4).classes)
-    prompt_1PW = torch.zeros(1, 4, experiment.tower.width)
+    encoder = PromptEncoder(replace(material.tower), material.encoder(4).classes)
+    prompt_1PW = torch.zeros(1, 4, material.tower.width)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         encoder(prompt_1PW)
     counted = counter.get_total_flops()

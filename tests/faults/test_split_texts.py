@@ -14,7 +14,7 @@ import pytest
 
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.weights import find_weights
-from spg_dist.config import Config
+from spg_dist.config import config_class
 from spg_dist.config.messages import fault_of_config_file
 from spg_dist.data import DataConfig, DatasetError, Manifest, load_manifest
 from spg_dist.embedded import tiny_clip_files
@@ -134,7 +134,7 @@ def test_the_line_is_that_of_the_letter(tmp_path: Path) -> None:
 
 def of_a_space(folder: Path, text: bytes) -> object:
     (folder / "space.yaml").write_bytes(text)
-    return load_space(str(folder / "space.yaml"), Config()).dimensions
+    return load_space(str(folder / "space.yaml"), config_class()()).dimensions
 
 
 def of_weights(folder: Path, text: bytes) -> object:

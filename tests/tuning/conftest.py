@@ -10,7 +10,7 @@ from drawn_material import draw_images
 from tuning_material import builder, configured
 
 from spg_dist.config import Config
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 
 
 @pytest.fixture(scope="session")

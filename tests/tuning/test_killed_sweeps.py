@@ -13,7 +13,7 @@ import optuna
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
-from tuning_material import a_space, arguments, configured, experiment, space_file, study_of, told
+from tuning_material import a_space, arguments, configured, material, space_file, study_of, told
 from tuning_material import sweep as sweep_here
 
 from tuning.folder import SweepFolder
@@ -82,7 +82,7 @@ def test_a_sweep_whose_driver_and_worker_are_killed_ends_as_an_undisturbed_one(
 
     config = trial_config(configured(images, home, *SETTINGS))
     undisturbed = study_of(tmp_path / "undisturbed.db", a_space(tmp_path, config, SPACE), config)
-    sweep_here(undisturbed, experiment(config), SweepFolder(tmp_path / "undisturbed"))
+    sweep_here(undisturbed, material(config), SweepFolder(tmp_path / "undisturbed"))
     assert without_steps(killed) == without_steps(undisturbed.trials())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tuning_material import a_space
 
-from spg_dist.config import Config, parse_config
+from spg_dist.config import config_class, parse_config
 from spg_dist.config.command_line import preset_names as config_presets
 from tuning.space_files import load_space, preset_names
 from tuning.spaces import Choices, Range, with_values
@@ -25,7 +25,7 @@ def test_every_preset_has_the_published_configurations_as_a_point(preset: str, o
 
 def test_the_gan_preset_leaves_stage_1_alone_and_the_prompt_preset_stage_2() -> None:
     branches = {
-        preset: {name.split(".")[0] for d in load_space(preset, Config()).dimensions for name in d.fields}
+        preset: {name.split(".")[0] for d in load_space(preset, config_class()()).dimensions for name in d.fields}
         for preset in preset_names()
     }
     assert branches == {"gan": {"stage2"}, "quick": {"stage2"}, "prompt": {"stage1"}, "joint": {"stage1", "stage2"}}
@@ -34,7 +34,7 @@ def test_the_gan_preset_leaves_stage_1_alone_and_the_prompt_preset_stage_2() -> 
 def test_values_have_the_types_of_their_fields(tmp_path: Path) -> None:
     space = a_space(
         tmp_path,
-        Config(),
+        config_class()(),
         "stage2.batch_size: {low: 8, high: 64}\nstage2.betas: {choices: [[0.5, 0.999]]}\n"
         "stage2.learning_rate: {low: 1e-4, high: 1e-2, log: true}\nstage2.weight_decay: {choices: [0, 1e-2]}",
     )
@@ -47,7 +47,7 @@ def test_values_have_the_types_of_their_fields(tmp_path: Path) -> None:
 
 def test_fields_that_change_together_are_set_together(tmp_path: Path) -> None:
     text = 'stage1.n_ctx, stage1.initial_text: {choices: [[4, a photo of a], [8, ""]]}'
-    space = a_space(tmp_path, Config(), text)
+    space = a_space(tmp_path, config_class()(), text)
     assert space.values({"stage1.n_ctx, stage1.initial_text": "8, ''"}) == {
         "stage1.n_ctx": 8,
         "stage1.initial_text": "",
@@ -79,7 +79,7 @@ def test_fields_that_change_together_are_set_together(tmp_path: Path) -> None:
 )
 def test_a_mistake_in_a_space_is_one_message(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        a_space(tmp_path, Config(), text)
+        a_space(tmp_path, config_class()(), text)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_value_that_the_field_cannot_have_is_named_as_on_the_command_line(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        a_space(tmp_path, Config(), text)
+        a_space(tmp_path, config_class()(), text)
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"did you mean 'joint'.*gan, joint, prompt, quick"):
-        load_space("jiont", Config())
+        load_space("jiont", config_class()())

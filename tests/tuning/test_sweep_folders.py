@@ -12,9 +12,9 @@ from tuning_material import a_space, study_of
 
 from spg_dist.config import Config
 from spg_dist.encode.job import CachedViews
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import PROMPT_LABEL, RunSpec
+from spg_dist.experiment.runs import RunSpec
 from tuning.final import adopt
 from tuning.folder import SweepFolder, open_sweep
 from tuning.spaces import with_values
@@ -94,7 +94,7 @@ def test_a_refused_sweep_leaves_the_one_that_is_there_as_it_is(
 
 
 def test_trials_with_one_stage_1_have_one_place_for_its_prompt_labels(tmp_path: Path, config: Config) -> None:
-    label, generator = RunSpec(PROMPT_LABEL, "art", 1), RunSpec("spg", "art", 1)
+    label, generator = RunSpec("prompt-label", "art", 1), RunSpec("spg", "art", 1)
     folder, other = SweepFolder(tmp_path), with_values(config, {"stage1.epochs": 9})
     first, second, third = folder.trial(0, config), folder.trial(1, config), folder.trial(2, other)
     assert first.artifact(label) == second.artifact(label) != third.artifact(label)

@@ -14,7 +14,7 @@ from tuning_material import a_space, study_of
 from spg_dist.config import Config
 from spg_dist.config.tune import AshaConfig
 from spg_dist.experiment import runs
-from spg_dist.experiment.experiment import ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.pipeline import testing
 from tuning.final import Final
 from tuning.outputs import write_trials

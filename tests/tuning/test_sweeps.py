@@ -204,7 +204,7 @@ def test_the_full_pipeline_trains_what_the_sweep_chose_and_goes_on_when_run_agai
         (("tune.trials=0",), "tune.trials is 0"),
         (("tune.trials=5", "execution.backend=local"), "a sweep runs on Ray"),
         (("tune.trials=5", "selection=oracle"), "looks at the targets"),
-        (("tune.trials=5", "methods=[coop]"), "a sweep is for spg"),
+        (("tune.trials=5", "methods=[coop]"), "the sweep is for spg"),
         (("tune.trials=5", "tune.space=gam"), "did you mean 'gan'"),
         (("tune.trials=5", "tune.folder=/proc/nowhere"), "cannot be made or written"),
         (("tune.trials=5", "tune.algorithm=grid"), "tune.algorithm is grid"),

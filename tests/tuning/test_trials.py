@@ -11,9 +11,10 @@ from drawn_material import DOMAINS
 from tuning_material import a_space, configured, study_of, sweep, told
 
 from spg_dist.config import Config
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable, StoredView
+from spg_dist.material import Material
 from spg_dist.training.loop import TrainingDiverged, read_trained
 from tuning.folder import SweepFolder
 from tuning.spaces import Space, with_values
@@ -29,13 +30,13 @@ def one_trial(built: ExperimentBuilder, folder: Path, number: int = 0, **values:
     return run_trial(built.build(), config, SweepFolder(folder).trial(number, config), nothing)
 
 
-def poison(experiment: Experiment, domain: str) -> Experiment:
+def poison(material: Material, domain: str) -> Material:
     """Replace the features of one domain by NaN."""
-    clean, index = experiment.table, experiment.manifest.domain_index(domain)
+    clean, index = material.table, material.manifest.domain_index(domain)
     features = clean.plain.features_MD.clone()
     features[clean.plain.row_N[clean.domain_N == index]] = float("nan")
-    experiment.table = FeatureTable(clean.manifest, StoredView(features, clean.plain.row_N), [], clean.device)
-    return experiment
+    material.table = FeatureTable(clean.manifest, StoredView(features, clean.plain.row_N), [], clean.device)
+    return material
 
 
 @pytest.mark.parametrize("target", DOMAINS)
@@ -46,11 +47,11 @@ def test_nan_features_of_a_target_change_no_bit_of_its_study(
     space = a_space(tmp_path, config)
     studies = {}
     for name in ("clean", "poisoned"):
-        experiment = replace(built, config=config).build()
+        material = replace(built, config=config).build()
         if name == "poisoned":
-            poison(experiment, target)
+            poison(material, target)
         studies[name] = study_of(tmp_path / f"{name}.db", space, config)
-        sweep(studies[name], experiment, SweepFolder(tmp_path / name))
+        sweep(studies[name], config, material, SweepFolder(tmp_path / name))
     assert told(studies["clean"].trials()) == told(studies["poisoned"].trials())
 
 
@@ -58,9 +59,9 @@ def test_the_poison_does_reach_a_trial_that_may_read_it(
     tmp_path: Path, images: Path, home: Path, built: ExperimentBuilder
 ) -> None:
     config = trial_config(configured(images, home, "tune.trials=4", "targets=[art]", "seeds=[1]"))
-    experiment = poison(replace(built, config=config).build(), "sketch")
+    material = poison(replace(built, config=config).build(), "sketch")
     with pytest.raises(TrainingDiverged, match="sketch"):
-        run_trial(experiment, config, SweepFolder(tmp_path).trial(0, config), nothing)
+        run_trial(material, config, SweepFolder(tmp_path).trial(0, config), nothing)
 
 
 def test_the_objective_is_the_mean_over_targets_and_seeds_of_the_kept_epochs(
@@ -92,11 +93,10 @@ def test_trials_with_the_same_stage_1_train_it_once(tmp_path: Path, built: Exper
 
 
 def test_trials_share_one_table_of_features_that_lies_in_the_cache(built: ExperimentBuilder, tmp_path: Path) -> None:
-    experiment = built.build()
-    table = experiment.table
-    run_trial(experiment, trial_config(built.config), SweepFolder(tmp_path).trial(0, built.config), nothing)
-    assert experiment.table is table
-    assert experiment.config is built.config, "the experiment of an actor outlives its trials unchanged"
+    material = built.build()
+    table = material.table
+    run_trial(material, trial_config(built.config), SweepFolder(tmp_path).trial(0, built.config), nothing)
+    assert material.table is table
     assert not table.plain.features_MD.numpy().flags.owndata, "memory-mapped, not copied"
 
 

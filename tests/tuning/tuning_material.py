@@ -10,8 +10,9 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 
 from spg_dist.config import Config, parse_config
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.material import Material
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.progress import Display
@@ -72,7 +73,7 @@ def builder(config: Config) -> ExperimentBuilder:
     return encode(config, manifests, clip, RunFolder(Path(config.runs) / config.name), LocalExecutor(), display)[0]
 
 
-def experiment(config: Config) -> Experiment:
+def material(config: Config) -> Material:
     return builder(config).build()
 
 
@@ -90,15 +91,15 @@ def study_of(path: Path, space: Space, config: Config) -> SweepStudy:
     return SweepStudy(path, "sweep", space, config.tune, space.point_of(config))
 
 
-def sweep(study: SweepStudy, experiment: Experiment, folder: SweepFolder) -> None:
+def sweep(study: SweepStudy, config: Config, material: Material, folder: SweepFolder) -> None:
     """A few trials, one after the other, in this process."""
     for _ in range(study.total):
         asked = study.ask()
-        config = with_values(experiment.config, asked.values)
+        tried = with_values(config, asked.values)
         outcome = run_trial(
-            experiment,
-            config,
-            folder.trial(asked.number, config),
+            material,
+            tried,
+            folder.trial(asked.number, tried),
             lambda epochs, value, number=asked.number: study.report(number, epochs, value),  # type: ignore[misc]
         )
         study.complete(asked.number, replace(outcome, cost_seconds=0.0))

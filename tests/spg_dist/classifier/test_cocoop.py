@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from spg_dist.clip.prompt_encoder import PromptEncoder
-from spg_dist.cocoop.config import CocoopConfig
-from spg_dist.cocoop.prompts import Cocoop
+from spg_dist.methods.cocoop import CocoopConfig
+from spg_dist.methods.cocoop.network import Cocoop
 from spg_dist.training.seeds import torch_random
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

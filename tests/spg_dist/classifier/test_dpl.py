@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from spg_dist.clip.prompt_encoder import PromptEncoder
-from spg_dist.dpl.config import DplConfig
-from spg_dist.dpl.prompts import Dpl, prompt_groups
+from spg_dist.methods.dpl import DplConfig
+from spg_dist.methods.dpl.network import Dpl, prompt_groups
 from spg_dist.training.seeds import torch_random
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

@@ -9,8 +9,8 @@ import torch
 
 from spg_dist.classifier.training import ClassifierTraining
 from spg_dist.features import FeatureTable
-from spg_dist.linear_probe.config import LinearProbeConfig
-from spg_dist.linear_probe.probe import LinearProbe
+from spg_dist.methods.linear_probe import LinearProbeConfig
+from spg_dist.methods.linear_probe.network import LinearProbe
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 

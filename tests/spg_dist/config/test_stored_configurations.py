@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spg_dist import __version__
-from spg_dist.config import Config, dump_config, load_config, parse_config
+from spg_dist.config import config_class, dump_config, load_config, parse_config
 from spg_dist.config.command_line import END, HEADER
 
 
@@ -37,7 +37,7 @@ def test_a_text_survives_the_file_of_a_run(name: str) -> None:
 
 
 def test_a_stored_configuration_with_an_unknown_field_is_refused_by_its_file() -> None:
-    text = dump_config(Config()).replace("dropout:", "drop_out:")
+    text = dump_config(config_class()()).replace("dropout:", "drop_out:")
     with pytest.raises(
         ValueError,
         match=r"runs/demo/config\.yaml: there is no field 'stage2\.drop_out'; the nearest is 'stage2\.dropout'",
@@ -46,15 +46,19 @@ def test_a_stored_configuration_with_an_unknown_field_is_refused_by_its_file() -
 
 
 def test_a_stored_configuration_of_another_version_is_refused_with_both_versions() -> None:
-    text = dump_config(Config()).replace("dropout:", "drop_out:").replace(f"# spg-dist {__version__}", "# spg-dist 9.1")
+    text = (
+        dump_config(config_class()())
+        .replace("dropout:", "drop_out:")
+        .replace(f"# spg-dist {__version__}", "# spg-dist 9.1")
+    )
     with pytest.raises(ValueError, match=rf"config\.yaml was written by spg-dist 9\.1 .* this version, {__version__}"):
         load_config(text, "runs/demo/config.yaml")
-    whole = dump_config(Config()).replace(f"# spg-dist {__version__}", "# spg-dist 9.1")
-    assert load_config(whole, "config.yaml") == Config()
+    whole = dump_config(config_class()()).replace(f"# spg-dist {__version__}", "# spg-dist 9.1")
+    assert load_config(whole, "config.yaml") == config_class()()
 
 
 def test_a_stored_configuration_that_was_cut_anywhere_is_damaged() -> None:
-    text = dump_config(Config())
+    text = dump_config(config_class()())
     for end in [0, 1, len(HEADER), *range(20, len(text) - len(END) - 1, 97), len(text) - len(END) - 1]:
         with pytest.raises(ValueError, match=r"config\.yaml is damaged: delete it"):
             load_config(text[:end], "runs/demo/config.yaml")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spg_dist.config import Config
+from spg_dist.config import Config, config_class
 from spg_dist.data import DataConfig, ImageRecord, Manifest
 from spg_dist.experiment.duplicates import Duplicates
 from spg_dist.experiment.protocols import PROTOCOLS
@@ -37,7 +37,7 @@ def duplicates_of(given_places: Sequence[Place]) -> Duplicates:
 
 def config_of(protocol: str, tests: Sequence[Place], **fields: Any) -> Config:
     test_data = [DataConfig("folder", "/there", name=manifest.dataset) for manifest, _ in tests]
-    return Config(protocol=protocol, test_data=test_data, **fields)  # type: ignore[arg-type]
+    return config_class()(protocol=protocol, test_data=test_data, **fields)  # type: ignore[arg-type]
 
 
 @given(places("Here"), st.lists(places("There"), max_size=1), st.sets(st.integers(0, 2)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spg_dist.config import Config
+from spg_dist.config import Config, config_class
 from spg_dist.data import DataConfig, ImageRecord, Manifest
 from spg_dist.experiment import runs
 from spg_dist.experiment.folder import RunFolder
@@ -20,7 +20,7 @@ THERE = Manifest("There", Path("/there"), ("oak",), ("summer", "winter"), (Image
 def asked(protocol: str, **fields: object) -> Config:
     if protocol == "cross-dataset":
         fields["test_data"] = [DataConfig(dataset="folder", root="/there")]
-    return Config(protocol=protocol, seeds=[1, 2], **fields)  # type: ignore[arg-type]
+    return config_class()(protocol=protocol, seeds=[1, 2], **fields)  # type: ignore[arg-type]
 
 
 def planned(config: Config) -> list[tuple[str, str, int | None]]:
@@ -127,8 +127,8 @@ def test_an_unknown_domain_is_named_beside_the_known(protocol: str) -> None:
 def test_test_data_belongs_to_the_cross_dataset_protocol_alone() -> None:
     other = [DataConfig(dataset="folder", root="/there")]
     with pytest.raises(ValueError, match=r"protocol is cross-dataset and test_data names 0 data sets"):
-        Config(protocol="cross-dataset")
+        config_class()(protocol="cross-dataset")
     with pytest.raises(ValueError, match=r"protocol is multi-source and test_data names 1 data sets"):
-        Config(test_data=other)
+        config_class()(test_data=other)
     with pytest.raises(ValueError, match=r"selection is oracle, but across data sets the target's classes are others"):
-        Config(protocol="cross-dataset", test_data=other, selection="oracle")
+        config_class()(protocol="cross-dataset", test_data=other, selection="oracle")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spg_dist.methods.prompt_label import read_published_label
+from spg_dist.methods.spg.prompt_label import read_published_label
 
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
 

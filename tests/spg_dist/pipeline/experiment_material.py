@@ -6,22 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
 from rich.console import Console
 
 from jobs import full_pipeline
-from spg_dist.config import parse_config
+from spg_dist.config import Config, parse_config
 from spg_dist.evaluation.results import ResultRow, read_results
-from spg_dist.experiment.experiment import Experiment, ExperimentBuilder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable, StoredView
+from spg_dist.material import Material
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
 from spg_dist.progress import Display
+from spg_dist.run import Run, run_of
 from spg_dist.training.loop import TrainedRun, read_trained
 
 TRAINED_METHODS = ("linear-probe", "coop", "cocoop", "dpl", "spg")
@@ -47,6 +50,9 @@ SETTINGS = (
     "execution.backend=local",
     "execution.checkpoint_seconds=0",
 )
+
+
+_configurations: dict[Path, Config] = {}
 
 
 class Quiet(Display):
@@ -103,23 +109,34 @@ def builder(images: Path, home: Path, name: str, *settings: str) -> ExperimentBu
     """An experiment with a folder of its own, behind the encode phase."""
     config = parse_config([*arguments(images, home), f"name={name}", *settings], "test")
     folder = RunFolder(Path(config.runs) / name)
+    _configurations[folder.root] = config
     display = Quiet()
     manifest, clip = load_images(config, display), load_frozen_clip(config, display)
     return encode(config, manifest, clip, folder, LocalExecutor(), display)[0]
 
 
-def train_one(experiment: Experiment, spec: RunSpec) -> TrainedRun:
+def the_run(material: Material, spec: RunSpec) -> Run[Any]:
+    """A run under the configuration that `builder` was asked for."""
+    return run_of(_configurations[material.folder.root], material, spec)
+
+
+def train_one(material: Material, spec: RunSpec) -> TrainedRun:
     """One run by itself; its error is raised."""
+    return train_together(material, [spec])[spec]
+
+
+def train_together(material: Material, specs: list[RunSpec]) -> dict[RunSpec, TrainedRun]:
+    """Several; the first error is raised."""
 
     def failed(spec: RunSpec, error: Exception) -> None:
         raise error
 
-    return train_runs(experiment, [spec], lambda spec, epoch, metrics: None, failed)[spec]
+    return train_runs([the_run(material, spec) for spec in specs], lambda spec, epoch, metrics: None, failed)
 
 
-def poison(experiment: Experiment, domain: str) -> Experiment:
+def poison(material: Material, domain: str) -> Material:
     """Replace the features of one domain by NaN, in every view."""
-    clean, index = experiment.table, experiment.manifest.domain_index(domain)
+    clean, index = material.table, material.manifest.domain_index(domain)
 
     def poisoned(view: StoredView) -> StoredView:
         features = view.features_MD.clone()
@@ -127,20 +144,20 @@ def poison(experiment: Experiment, domain: str) -> Experiment:
         features[rows] = float("nan")
         return StoredView(features, view.row_N)
 
-    experiment.table = FeatureTable(
+    material.table = FeatureTable(
         clean.manifest, poisoned(clean.plain), [poisoned(view) for view in clean.augmented], clean.device
     )
-    return experiment
+    return material
 
 
 Trained = tuple[str, dict[str, torch.Tensor], list[dict[str, float]]]
 
 
-def train_all(experiment: Experiment, method: str, target: str) -> Iterator[Trained]:
+def train_all(material: Material, method: str, target: str) -> Iterator[Trained]:
     """All that a method trains for the target; SPG the sources' prompt labels first."""
-    sources = [name for name in experiment.manifest.domains if name != target and method == "spg"]
+    sources = [name for name in material.manifest.domains if name != target and method == "spg"]
     for spec in [*(RunSpec("prompt-label", name, 1) for name in sources), RunSpec(method, target, 1)]:
-        trained = train_one(experiment, spec)
+        trained = train_one(material, spec)
         yield spec.name, trained.weights, trained.history
 
 

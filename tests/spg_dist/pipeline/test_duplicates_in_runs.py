@@ -20,16 +20,16 @@ from experiment_material import (
     outcome,
     poison,
     run,
+    the_run,
     train_all,
 )
 
 from spg_dist.data import DataConfig, Manifest, load_manifest
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment import runs as specs
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec, stage1_runs
-from spg_dist.methods.registry import TRAINED
+from spg_dist.material import Material
 from spg_dist.pipeline.duplicates import say_duplicates
 from spg_dist.pipeline.testing import read_predictions
 
@@ -82,15 +82,15 @@ def settings_of(protocol: str, copied: Copied, *settings: str) -> tuple[str, ...
     return (f"protocol={protocol}", *settings, *(test_data if protocol == "cross-dataset" else ()))
 
 
-def contents(experiment: Experiment, rows: object) -> set[str]:
-    return set(experiment.digests(rows))  # type: ignore[arg-type]
+def contents(material: Material, rows: object) -> set[str]:
+    return set(material.digests(rows))  # type: ignore[arg-type]
 
 
-def unseen_contents(experiment: Experiment, sources: set[int]) -> set[str]:
+def unseen_contents(material: Material, sources: set[int]) -> set[str]:
     """Of every image that a run with these sources must not see."""
-    images = experiment.manifest.images
-    own = {experiment.views.digests[i] for i, image in enumerate(images) if image.domain not in sources}
-    return own.union(*(place.views.digests for place in experiment.others.values()))
+    images = material.manifest.images
+    own = {material.views.digests[i] for i, image in enumerate(images) if image.domain not in sources}
+    return own.union(*(place.views.digests for place in material.others.values()))
 
 
 @pytest.mark.parametrize("method", TRAINED_METHODS)
@@ -107,9 +107,9 @@ def test_drop_keeps_the_targets_copies_out_of_every_training(copied: Copied, hom
 
 @pytest.mark.parametrize("method", TRAINED_METHODS)
 def test_keep_trains_on_the_copies_as_the_published_protocols_do(copied: Copied, home: Path, method: str) -> None:
-    experiment = poison(builder(copied.root, home, f"keep-{method}").build(), TARGET)
+    material = poison(builder(copied.root, home, f"keep-{method}").build(), TARGET)
     with pytest.raises(ValueError, match="nan"):
-        list(train_all(experiment, method, TARGET))
+        list(train_all(material, method, TARGET))
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,9 @@ def test_every_run_of_stage_1_loses_exactly_what_stands_outside_its_sources(
         for d in ("keep", "drop")
     )
     lost: dict[str, int] = {}
-    for spec in stage1_runs(kept.config, kept.manifest):
-        (all_, before), (left, after) = (TRAINED[spec.method].run(each, spec) for each in (kept, dropped))
+    for spec in stage1_runs(kept.core, kept.manifest):
+        all_, left = (the_run(each, spec) for each in (kept, dropped))
+        before, after = all_.identity, left.identity
         if spec.method == "prompt-label":
             every = protocol == "cross-dataset"
             sources = set(range(3)) if every else {kept.manifest.domain_index(spec.where)}

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from jobs import full_pipeline
 from spg_dist.clip.prompt_encoder import PromptEncoder
+from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.forecast import MANY_CLASSES, _prompts
-from spg_dist.pipeline.prepare import ExperimentBuilder, train
+from spg_dist.pipeline.prepare import train
+from spg_dist.run import runs_of
 
 
 def test_the_prompts_of_a_run_are_counted_as_they_are_then_encoded(
@@ -33,8 +35,8 @@ def test_the_prompts_of_a_run_are_counted_as_they_are_then_encoded(
         return encode(self, context_BPW)
 
     def counted(builder: ExperimentBuilder, specs: list[RunSpec], *others: object) -> None:
-        for spec in specs:
-            gradients, plain = _prompts(builder.build(), spec)
+        for one in runs_of(builder.config, builder.build(), specs):
+            gradients, plain = _prompts(one)
             expected.update({True: gradients, False: plain})
         train(builder, specs, *others)  # type: ignore[arg-type]
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from experiment_material import Outcome, arguments, builder, outcome, run
+from experiment_material import Outcome, arguments, builder, outcome, run, the_run
 
 from spg_dist.evaluation.prediction import Predicted, classify
 from spg_dist.evaluation.results import ResultRow, read_results
-from spg_dist.experiment import runs
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.spg import generate_prompts, load_generator, spg_predictor
+from spg_dist.material import Material
+from spg_dist.methods.spg.generator import generate_prompts, load_generator, spg_predictor
 from spg_dist.pipeline import testing
 from spg_dist.training.loop import read_trained
 
@@ -23,60 +24,64 @@ SPG = RunSpec("spg", "sketch", 1)
 
 
 @pytest.fixture
-def trained(undisturbed_folder: RunFolder, images: Path, home: Path) -> Experiment:
+def trained(undisturbed_folder: RunFolder, images: Path, home: Path) -> Material:
     """The undisturbed run's experiment, whose test settings a test may change."""
     return builder(images, home, "undisturbed").build()
 
 
-def accuracies(experiment: Experiment) -> list[float]:
+def with_test(material: Material, **settings: Any) -> None:
+    material.core = replace(material.core, test=replace(material.core.test, **settings))
+
+
+def accuracies(material: Material) -> list[float]:
     """Of each draw, image by image through the plain text path."""
-    rows, generator = experiment.test_rows("sketch"), load_generator(experiment, SPG)
+    rows, generator = material.test_rows("sketch"), load_generator(the_run(material, SPG))
     found = []
-    for draw in range(experiment.config.test.draws):
+    for draw in range(material.core.test.draws):
         correct = 0
-        prompts_BPW = generate_prompts(generator, SPG, experiment.images(rows), experiment.config.test, draw)
-        for i, prompt_PW, x_D in zip(rows, prompts_BPW, experiment.table.features(rows), strict=True):
-            texts_CD = torch.nn.functional.normalize(experiment.encoder(4).plain(prompt_PW[None])[0], dim=-1)
-            correct += int((texts_CD @ x_D).argmax()) == experiment.manifest.images[i].label
+        prompts_BPW = generate_prompts(generator, the_run(material, SPG), material.images(rows), draw)
+        for i, prompt_PW, x_D in zip(rows, prompts_BPW, material.table.features(rows), strict=True):
+            texts_CD = torch.nn.functional.normalize(material.encoder(4).plain(prompt_PW[None])[0], dim=-1)
+            correct += int((texts_CD @ x_D).argmax()) == material.manifest.images[i].label
         found.append(100 * correct / len(rows))
     return found
 
 
-def test_the_accuracy_is_the_mean_over_draws_and_their_spread_is_kept(trained: Experiment) -> None:
-    trained.config.test.draws = 4
+def test_the_accuracy_is_the_mean_over_draws_and_their_spread_is_kept(trained: Material) -> None:
+    with_test(trained, draws=4)
     expected = accuracies(trained)
-    tested = testing.test_run(trained, runs.TestSpec(SPG, "sketch"))
+    tested = testing.test_run(the_run(trained, SPG), "sketch")
     assert tested.accuracy == pytest.approx(statistics.fmean(expected))
     assert tested.noise_std == pytest.approx(statistics.stdev(expected))
 
 
-def said_of_sketches(experiment: Experiment) -> list[Predicted]:
-    return classify(spg_predictor(experiment, SPG), experiment.images(experiment.test_rows("sketch")))
+def said_of_sketches(material: Material) -> list[Predicted]:
+    return classify(spg_predictor(the_run(material, SPG)), material.images(material.test_rows("sketch")))
 
 
-def test_draws_differ_and_more_of_them_change_none_of_the_first(trained: Experiment) -> None:
-    images, generator = trained.images(trained.test_rows("sketch")), load_generator(trained, SPG)
-    first, second = (generate_prompts(generator, SPG, images, trained.config.test, draw) for draw in (0, 1))
+def test_draws_differ_and_more_of_them_change_none_of_the_first(trained: Material) -> None:
+    images, generator = trained.images(trained.test_rows("sketch")), load_generator(the_run(trained, SPG))
+    first, second = (generate_prompts(generator, the_run(trained, SPG), images, draw) for draw in (0, 1))
     assert not torch.equal(first, second)
     few = said_of_sketches(trained)
-    trained.config.test.draws = 5
+    with_test(trained, draws=5)
     assert [one.by_draw[:3] for one in said_of_sketches(trained)] == [one.by_draw for one in few]
 
 
-def test_zero_noise_is_one_draw_without_a_spread(trained: Experiment) -> None:
-    trained.config.test.noise = "zero"
-    images, generator = trained.images(trained.test_rows("sketch")), load_generator(trained, SPG)
-    expected = generator(torch.zeros(len(images), trained.config.stage2.latent_width), images.x_BD)
-    torch.testing.assert_close(generate_prompts(generator, SPG, images, trained.config.test), expected)
+def test_zero_noise_is_one_draw_without_a_spread(trained: Material) -> None:
+    with_test(trained, noise="zero")
+    images, generator = trained.images(trained.test_rows("sketch")), load_generator(the_run(trained, SPG))
+    expected = generator(torch.zeros(len(images), generator.latent_width), images.x_BD)
+    torch.testing.assert_close(generate_prompts(generator, the_run(trained, SPG), images), expected)
     assert {(len(one.by_draw), one.spread) for one in said_of_sketches(trained)} == {(1, None)}
-    assert testing.test_run(trained, runs.TestSpec(SPG, "sketch")).noise_std is None
+    assert testing.test_run(the_run(trained, SPG), "sketch").noise_std is None
 
 
-def test_averaging_takes_the_class_of_the_highest_mean_probability(trained: Experiment) -> None:
-    trained.config.test.average, trained.config.test.draws = True, 3
-    rows, generator = trained.test_rows("sketch"), load_generator(trained, SPG)
+def test_averaging_takes_the_class_of_the_highest_mean_probability(trained: Material) -> None:
+    with_test(trained, average=True, draws=3)
+    rows, generator = trained.test_rows("sketch"), load_generator(the_run(trained, SPG))
     images = trained.images(rows)
-    drawn = [generate_prompts(generator, SPG, images, trained.config.test, draw) for draw in range(3)]
+    drawn = [generate_prompts(generator, the_run(trained, SPG), images, draw) for draw in range(3)]
     said, correct = said_of_sketches(trained), 0
     for b, (row, x_D) in enumerate(zip(rows, images.x_BD, strict=True)):
         shares = []
@@ -90,7 +95,7 @@ def test_averaging_takes_the_class_of_the_highest_mean_probability(trained: Expe
         assert said[b].spread == pytest.approx(float(shares_KC[:, k].std()), abs=1e-5)
         assert said[b].by_draw == tuple(shares_KC.argmax(dim=1).tolist())
         correct += k == trained.manifest.images[row].label
-    tested = testing.test_run(trained, runs.TestSpec(SPG, "sketch"))
+    tested = testing.test_run(the_run(trained, SPG), "sketch")
     assert (tested.accuracy, tested.noise_std) == (pytest.approx(100 * correct / len(rows)), None)
 
 
@@ -151,9 +156,9 @@ def test_the_oracle_selects_by_the_targets_val_split_and_is_marked(
 ) -> None:
     for best_epoch, accuracies_ in chosen(by_rule["oracle"]):
         assert accuracies_[best_epoch] == max(accuracies_)
-    experiment = builder(images, home, "rule-oracle", "selection=oracle", "targets=[sketch]").build()
-    rows = [experiment.manifest.images[i] for i in experiment.selection_rows("sketch", keep_left_out=False)]
-    assert {experiment.manifest.domains[image.domain] for image in rows} == {"sketch"}
+    material = builder(images, home, "rule-oracle", "selection=oracle", "targets=[sketch]").build()
+    rows = [material.manifest.images[i] for i in material.selection_rows("sketch", keep_left_out=False)]
+    assert {material.manifest.domains[image.domain] for image in rows} == {"sketch"}
     assert {image.split for image in rows} == {"val"}
     assert "ORACLE" in by_rule["oracle"].summary.read_text()
     notes = {row.note.split("; ")[0] for row in read_results(by_rule["oracle"].results)}
@@ -162,11 +167,11 @@ def test_the_oracle_selects_by_the_targets_val_split_and_is_marked(
 
 def test_single_source_oracle_selects_on_all_its_targets(images: Path, home: Path) -> None:
     settings = ("selection=oracle", "protocol=single-source", "targets=[art,photo]")
-    experiment = builder(images, home, "rule-single", *settings).build()
-    rows = [experiment.manifest.images[i] for i in experiment.selection_rows("photo", keep_left_out=False)]
-    assert {experiment.manifest.domains[image.domain] for image in rows} == {"art"}
-    rows = [experiment.manifest.images[i] for i in experiment.selection_rows("sketch", keep_left_out=False)]
-    assert {experiment.manifest.domains[image.domain] for image in rows} == {"art", "photo"}
+    material = builder(images, home, "rule-single", *settings).build()
+    rows = [material.manifest.images[i] for i in material.selection_rows("photo", keep_left_out=False)]
+    assert {material.manifest.domains[image.domain] for image in rows} == {"art"}
+    rows = [material.manifest.images[i] for i in material.selection_rows("sketch", keep_left_out=False)]
+    assert {material.manifest.domains[image.domain] for image in rows} == {"art", "photo"}
 
 
 def test_another_rule_needs_another_folder(

@@ -13,6 +13,7 @@ import torch
 from experiment_material import arguments, run
 from safetensors.torch import save_file
 
+from spg_dist.clip.quick_import import needed
 from spg_dist.evaluation.results import read_results
 
 TEXT = {"context_length": 28, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
@@ -43,6 +44,7 @@ def weights(folder: Path, name: str, config: dict[str, Any]) -> list[str]:
     """Registers a model with open_clip; returns the settings that take it, with weights in a file."""
     (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
     open_clip.add_model_config(folder / f"{name}.json")
+    needed("timm")
     torch.manual_seed(1)
     state = open_clip.create_model(name).state_dict()
     tensors = {key: tensor.nan_to_num().contiguous().clone() for key, tensor in state.items()}

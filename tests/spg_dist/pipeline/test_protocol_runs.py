@@ -138,8 +138,8 @@ def test_cross_dataset_predictions_are_those_of_a_plain_loop(
     images: Path, home: Path, other: Path, cross_dataset: RunFolder
 ) -> None:
     """CoOp's prompt, learned here, with the class names and the images from there."""
-    experiment = builder(images, home, "cross", *across(other)).build()
-    place = experiment.on("Elsewhere")
+    material = builder(images, home, "cross", *across(other)).build()
+    place = material.on("Elsewhere")
     spec = runs.RunSpec("coop", "Here", 1, "cross-dataset")
     prompt = read_trained(cross_dataset.artifact(spec)).weights["prompt"]
     texts = F.normalize(place.encoder(4).plain(prompt[None])[0], dim=-1)
@@ -158,16 +158,16 @@ def test_a_run_sees_the_train_and_val_splits_of_its_sources_alone(images: Path, 
     }
     seen = {"multi-source": {"art", "sketch"}, "single-source": {"photo"}, "cross-dataset": set(DOMAINS)}
     for protocol, made in experiments.items():
-        experiment = made.build()
+        material = made.build()
         where = "Here" if protocol == "cross-dataset" else "photo"
-        domains = experiment.sources(where)
-        assert {experiment.manifest.domains[k] for k in domains} == seen[protocol]
+        domains = material.sources(where)
+        assert {material.manifest.domains[k] for k in domains} == seen[protocol]
         for splits, rows in (
-            ("train", experiment.table.rows(domains, {"train"})),
-            ("val", experiment.selection_rows(where, keep_left_out=True)),
+            ("train", material.table.rows(domains, {"train"})),
+            ("val", material.selection_rows(where, keep_left_out=True)),
         ):
-            images_seen = [experiment.manifest.images[i] for i in rows]
-            assert {experiment.manifest.domains[image.domain] for image in images_seen} == seen[protocol]
+            images_seen = [material.manifest.images[i] for i in rows]
+            assert {material.manifest.domains[image.domain] for image in images_seen} == seen[protocol]
             assert {image.split for image in images_seen} == {splits}
 
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 from drawn_material import DOMAINS
-from experiment_material import builder, train_one
+from experiment_material import builder, the_run, train_one, train_together
 from stand_in_processor import installed
 
 from spg_dist.config import parse_config
-from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.training import train_runs
 from spg_dist.training.files import read_tensors, write_tensors
@@ -22,13 +21,6 @@ from spg_dist.training.loop import TrainedRun, TrainingDiverged
 
 LABELS = [RunSpec("prompt-label", domain, seed) for seed in (1, 2) for domain in DOMAINS]
 OTHERS = [RunSpec(method, domain, seed) for method in ("coop", "spg") for seed in (1, 2) for domain in DOMAINS]
-
-
-def together(experiment: Experiment, specs: list[RunSpec]) -> dict[RunSpec, TrainedRun]:
-    def failed(spec: RunSpec, error: Exception) -> None:
-        raise error
-
-    return train_runs(experiment, specs, lambda spec, epoch, metrics: None, failed)
 
 
 def assert_same(one: TrainedRun, other: TrainedRun, name: str) -> None:
@@ -46,8 +38,8 @@ def processor(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def one_at_a_time(images: Path, home: Path, processor: str) -> dict[RunSpec, TrainedRun]:
-    experiment = builder(images, home, f"one-at-a-time-{processor}", "seeds=[1,2]").build()
-    return {spec: train_one(experiment, spec) for spec in LABELS + OTHERS}
+    material = builder(images, home, f"one-at-a-time-{processor}", "seeds=[1,2]").build()
+    return {spec: train_one(material, spec) for spec in LABELS + OTHERS}
 
 
 @pytest.mark.parametrize("at_once", [48, 4, 1])
@@ -55,8 +47,8 @@ def test_runs_have_the_same_bits_however_many_train_together(
     images: Path, home: Path, one_at_a_time: dict[RunSpec, TrainedRun], processor: str, at_once: int
 ) -> None:
     settings = ("seeds=[1,2]", f"execution.runs_together={at_once}")
-    experiment = builder(images, home, f"together-{at_once}-{processor}", *settings).build()
-    done = together(experiment, LABELS) | together(experiment, OTHERS)
+    material = builder(images, home, f"together-{at_once}-{processor}", *settings).build()
+    done = train_together(material, LABELS) | train_together(material, OTHERS)
     assert done.keys() == one_at_a_time.keys()
     for spec, run in done.items():
         assert_same(run, one_at_a_time[spec], spec.name)
@@ -66,16 +58,18 @@ def test_a_run_that_diverges_leaves_the_others_as_they_were(
     images: Path, home: Path, one_at_a_time: dict[RunSpec, TrainedRun], processor: str
 ) -> None:
     """Every target but art has art among its sources, whose prompt label is beyond any float here."""
-    experiment = builder(images, home, f"diverging-{processor}", "seeds=[1,2]").build()
-    together(experiment, LABELS[:3])
-    path = experiment.folder.artifact(LABELS[0])
+    material = builder(images, home, f"diverging-{processor}", "seeds=[1,2]").build()
+    train_together(material, LABELS[:3])
+    path = material.folder.artifact(LABELS[0])
     assert LABELS[0].where == "art"
     spoil(path)
     errors: dict[str, Exception] = {}
     specs = [RunSpec("spg", domain, 1) for domain in DOMAINS]
     epochs: list[str] = []
     done = train_runs(
-        experiment, specs, lambda spec, *_: epochs.append(spec.where), lambda spec, e: errors.update({spec.name: e})
+        [the_run(material, spec) for spec in specs],
+        lambda spec, *_: epochs.append(spec.where),
+        lambda spec, e: errors.update({spec.name: e}),
     )
     assert errors.keys() == {"spg photo seed 1", "spg sketch seed 1"}
     for name, error in errors.items():
@@ -92,9 +86,9 @@ def spoil(path: Path) -> None:
 
 def test_a_seeded_part_of_the_val_split_judges_every_other_epoch(images: Path, home: Path) -> None:
     settings = ("stage1.val_images=3", "stage2.val_images=5", "stage2.val_every=2", "linear_probe.val_images=2")
-    experiment = builder(images, home, "val-part", "seeds=[1,2]", *settings).build()
-    done = together(experiment, LABELS) | together(
-        experiment, [*OTHERS[6:], *(RunSpec("linear-probe", "art", seed) for seed in (1, 2))]
+    material = builder(images, home, "val-part", "seeds=[1,2]", *settings).build()
+    done = train_together(material, LABELS) | train_together(
+        material, [*OTHERS[6:], *(RunSpec("linear-probe", "art", seed) for seed in (1, 2))]
     )
     sizes = {"prompt-label": 3, "spg": 5, "linear-probe": 2}
     for spec, run in done.items():

@@ -10,14 +10,14 @@ from drawn_material import draw_images
 from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, outcome, poison, run, train_all, train_one
 
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.methods.registry import TRAINED
+from spg_dist.methods import METHODS
 from spg_dist.training.loop import TrainingDiverged
 
 TARGET = "sketch"
 
 
 def test_every_method_that_trains_is_tried_here() -> None:
-    assert {*TRAINED_METHODS, "prompt-label"} == set(TRAINED)
+    assert set(TRAINED_METHODS) == {method.name for method in METHODS if method.trains}
 
 
 @pytest.mark.parametrize("selection", ["source-val", "last"])
@@ -38,14 +38,14 @@ def test_nan_features_of_the_target_change_no_bit_of_any_training(
 
 
 def test_the_poison_does_reach_a_training_that_may_read_it(images: Path, home: Path) -> None:
-    experiment = poison(builder(images, home, "poisoned-source").build(), "art")
+    material = poison(builder(images, home, "poisoned-source").build(), "art")
     with pytest.raises(
         TrainingDiverged, match=r"prompt-label art seed 1: loss is nan in epoch 0.*stage1\.learning_rate"
     ):
-        train_one(experiment, RunSpec("prompt-label", "art", 1))
+        train_one(material, RunSpec("prompt-label", "art", 1))
     for method in ("linear-probe", "coop", "cocoop", "dpl"):
         with pytest.raises(TrainingDiverged, match=rf"{method} {TARGET} seed 1: loss is nan in epoch 0"):
-            train_one(experiment, RunSpec(method, TARGET, 1))
+            train_one(material, RunSpec(method, TARGET, 1))
 
 
 def test_the_oracle_does_read_the_targets_val_split(images: Path, home: Path) -> None:
@@ -74,16 +74,16 @@ def test_a_run_for_one_target_does_not_train_that_domains_prompt_label(
 def test_the_prompt_label_of_the_target_is_not_read(images: Path, home: Path, undisturbed: Outcome) -> None:
     """It is there, for the other targets' sake: damaged, it disturbs only the runs that use it."""
     made = builder(images, home, "garbage-label")
-    experiment = made.build()
+    material = made.build()
     for name in ("art", "photo"):
-        train_one(experiment, RunSpec("prompt-label", name, 1))
+        train_one(material, RunSpec("prompt-label", name, 1))
     label = made.folder.artifact(RunSpec("prompt-label", TARGET, 1))
     label.write_bytes(b"garbage")
-    trained = train_one(experiment, RunSpec("spg", TARGET, 1))
+    trained = train_one(material, RunSpec("spg", TARGET, 1))
     expected = undisturbed.tensors[f"generators/multi-source-{TARGET}-seed1.safetensors"]
     assert all(torch.equal(tensor, expected[name]) for name, tensor in trained.weights.items())
     with pytest.raises(ValueError, match=r"sketch-seed1\.safetensors is damaged"):
-        train_one(experiment, RunSpec("spg", "art", 1))
+        train_one(material, RunSpec("spg", "art", 1))
 
 
 def test_other_pictures_in_the_target_change_nothing_but_its_test(tmp_path: Path, images: Path, home: Path) -> None:

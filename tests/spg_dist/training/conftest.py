@@ -14,11 +14,11 @@ from loop_material import EPOCHS
 from torch import Tensor, nn
 
 from spg_dist.classifier.training import Classifier, ClassifierTraining
-from spg_dist.cocoop.prompts import Cocoop
-from spg_dist.dpl.prompts import Dpl
 from spg_dist.gan.config import GanConfig
 from spg_dist.gan.training import GeneratorRun, GeneratorTraining
-from spg_dist.linear_probe.probe import LinearProbe
+from spg_dist.methods.cocoop.network import Cocoop
+from spg_dist.methods.dpl.network import Dpl
+from spg_dist.methods.linear_probe.network import LinearProbe
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.training import SoftPromptRun, SoftPromptTraining
 from spg_dist.training.loop import Metrics, RunGroup

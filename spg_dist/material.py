@@ -1,10 +1,11 @@
-"""An experiment that is ready to train and test: configuration, features, CLIP's text side, files."""
+"""What methods learn from and are tested on: features, rows, towers, classes, files. No method's settings are in it."""
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -20,65 +21,44 @@ from spg_dist.config import Config
 from spg_dist.data import Manifest
 from spg_dist.data.manifest import Split
 from spg_dist.encode.job import CachedViews
-from spg_dist.encode.shard import loaded_clip
 from spg_dist.encode.table import open_table
 from spg_dist.evaluation.prediction import ImageBatch
 from spg_dist.experiment.duplicates import Duplicates
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.protocols import PROTOCOLS
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable
 from spg_dist.training.identity import RunIdentity
 
 
-@dataclass(frozen=True)
-class ExperimentBuilder:
-    """All that a worker needs to build the experiment: plain values, while features and weights stay on disk."""
+class Material:
+    """All that a method may see of an experiment.
 
-    config: Config
-    manifest: Manifest
-    views: CachedViews
-    folder: RunFolder
-    tests: tuple[tuple[Manifest, CachedViews], ...] = ()
-
-    @property
-    def test_manifests(self) -> list[Manifest]:
-        """Data sets that are only tested on (cross-dataset protocol)."""
-        return [manifest for manifest, _ in self.tests]
-
-    @cached_property
-    def content(self) -> str:
-        """Digest of all images with their classes, domains and splits, wherever they lie."""
-        manifest = self.manifest
-        rows = sorted(
-            (digest, manifest.class_names[image.label], manifest.domains[image.domain], image.split)
-            for digest, image in zip(self.views.digests, manifest.images, strict=True)
-        )
-        return blake3(json.dumps(rows).encode()).hexdigest(length=16)
-
-    def build(self, device: str | None = None) -> Experiment:
-        """Load CLIP and open the features, on `device` or the configured one."""
-        clip = loaded_clip(self.config.clip, device)
-        others = [Experiment(self.config, manifest, clip, views, self.folder) for manifest, views in self.tests]
-        return Experiment(self.config, self.manifest, clip, self.views, self.folder, others)
-
-
-class Experiment:
-    """What methods train and test on."""
+    Arguments:
+        core: the configuration without the methods' settings.
+        others: data sets that are only tested on.
+    """
 
     def __init__(
         self,
-        config: Config,
+        core: Config,
         manifest: Manifest,
         clip: Clip,
         views: CachedViews,
         folder: RunFolder,
-        others: Sequence[Experiment] = (),
+        others: Sequence[Material] = (),
     ) -> None:
-        self.config, self.manifest, self.clip, self.views, self.folder = config, manifest, clip, views, folder
-        self.protocol = PROTOCOLS[config.protocol]
+        self.core, self.manifest, self.clip, self.views, self.folder = core, manifest, clip, views, folder
+        self.protocol = PROTOCOLS[core.protocol]
         self.others = {other.manifest.dataset: other for other in others}
         self.encoder = lru_cache(self._encoder)
         self._rows_outside = lru_cache(lambda seen: self.duplicates.rows_outside(seen))
+
+    def in_folder(self, folder: RunFolder) -> Material:
+        """The same with another run's files; features, tower and tokenized classes are shared."""
+        mine = copy.copy(self)
+        mine.folder = folder
+        return mine
 
     @cached_property
     def table(self) -> FeatureTable:
@@ -96,7 +76,7 @@ class Experiment:
     def _encoder(self, n_ctx: int) -> PromptEncoder:
         names = self.manifest.class_names
         classes = tokenize_classes(self.clip.tokenizer, names, n_ctx, self.tower.context_length)
-        return PromptEncoder(self.tower, classes, self.config.clip.text_precision)
+        return PromptEncoder(self.tower, classes, self.core.clip.text_precision)
 
     def sources(self, where: str) -> set[int]:
         """Indices of the domains that the training run `where` may see."""
@@ -111,28 +91,28 @@ class Experiment:
         """The same for the prompt label of a domain, which every run uses that has the domain among its sources: it
         learns from nothing that one of them must not see."""
         own = {self.manifest.domain_index(domain)}
-        seen = set(range(len(self.manifest.domains))) if self.config.protocol == "cross-dataset" else own
+        seen = set(range(len(self.manifest.domains))) if self.core.protocol == "cross-dataset" else own
         return self._less_copies(self.table.rows(own, {split}), seen)
 
     def _less_copies(self, rows: np.ndarray, seen: set[int]) -> np.ndarray:
-        if self.config.data.duplicates == "keep":
+        if self.core.data.duplicates == "keep":
             return rows
         return rows[~np.isin(rows, self._rows_outside(frozenset(seen)))]
 
     def selection_rows(self, where: str, keep_left_out: bool) -> np.ndarray:
         """Rows on which an epoch of the run is judged: the sources' val split, or the targets' for the oracle."""
-        if self.config.selection != "oracle":
+        if self.core.selection != "oracle":
             return self.source_rows(where, "val", keep_left_out)
-        names = self.protocol.targets(self.config, self.manifest, [], where)
+        names = self.protocol.targets(self.core, self.manifest, [], where)
         return self.table.rows({self.manifest.domain_index(name) for name in names}, {"val"}, keep_left_out)
 
-    def on(self, target: str) -> Experiment:
+    def on(self, target: str) -> Material:
         """The experiment that holds a target: this one for its domains, another data set's by that one's name."""
         return self.others.get(target, self)
 
     def test_rows(self, target: str) -> np.ndarray:
         """All images of a target domain, or of this data set, less those the protocol leaves out."""
-        whole = self.config.protocol == "cross-dataset"
+        whole = self.core.protocol == "cross-dataset"
         domains = set(range(len(self.manifest.domains))) if whole else {self.manifest.domain_index(target)}
         return self.table.rows(domains, keep_left_out=False)
 
@@ -145,18 +125,18 @@ class Experiment:
         """Of the content of each row's image."""
         return tuple(self.views.digests[i] for i in rows_B)
 
-    def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> RunIdentity:
-        """All that determines a trained run: settings, seed, features, labels and splits."""
+    def identity(self, spec: RunSpec, settings: Any, rows: np.ndarray, **more: Any) -> RunIdentity:
+        """All that determines a trained run: settings (a dataclass or None), seed, features, labels and splits."""
         images = [(self.views.digests[i], *self.manifest.images[i][1:]) for i in rows]
         record = {
-            "kind": kind,
-            "where": where,
-            "seed": seed,
-            "settings": asdict(settings),
+            "kind": spec.method,
+            "where": spec.where,
+            "seed": spec.seed,
+            "settings": {} if settings is None else asdict(settings),
             "views": [key.digest for key in self.views.keys],
             "text": self.clip.text_fingerprint,
-            "text precision": self.config.clip.text_precision,  # of val, which selects the epoch
-            "selection": self.config.selection,
+            "text precision": self.core.clip.text_precision,  # of val, which selects the epoch
+            "selection": self.core.selection,
             "classes": self.manifest.class_names,
             "images": blake3(json.dumps(images).encode()).hexdigest(),
             **more,

@@ -1,1 +1,0 @@
-"""CoCoOp: a soft prompt that a small network shifts for every image."""

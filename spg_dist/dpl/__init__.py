@@ -1,1 +1,0 @@
-"""Domain prompt learning: a prompt for every domain, inferred from a batch of its images."""

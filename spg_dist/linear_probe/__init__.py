@@ -1,1 +1,0 @@
-"""The linear probe: logistic regression on the image features, without the text side."""
