@@ -21,6 +21,7 @@ if __name__ == "__main__":  # first: a stop during the imports below, which take
 from rich.console import Console
 from rich.progress import Progress
 
+from cache.extensions import load_plugins
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.home import resolve
 from spg_dist.pipeline.errors import reported_errors
@@ -30,9 +31,16 @@ SHOWN = 10  # images that cannot be read; the file lists all
 
 
 def main(
-    run: str, images: str, target: str, seed: int = 1, output: str = "predictions.csv", methods: list[str] | None = None
+    run: str,
+    images: str,
+    target: str,
+    seed: int = 1,
+    output: str = "predictions.csv",
+    methods: list[str] | None = None,
+    plugins: list[str] | None = None,
 ) -> None:
     """Classify images with the methods of one run, and say how many there were."""
+    load_plugins(plugins or [])
     path, (found, other_formats) = resolve(output), find_images(resolve(images))
     require_writable(path)
     with Progress(console=Console(stderr=True)) as bar:
@@ -65,6 +73,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("target", help="the domain that training left out (see above)")
     parser.add_argument("--seed", type=int, default=1, help="seed of what was trained (default 1)")
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="of the run's methods, these (default: all)")
+    parser.add_argument("--plugins", nargs="+", metavar="FILE", help="the run's own, if you trust them")
     parser.add_argument(
         "--output",
         default="predictions.csv",

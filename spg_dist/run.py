@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Generic
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from spg_dist.config import Config
@@ -61,6 +62,11 @@ class Run(Generic[S]):
         rows = np.concatenate([self.train_rows, self.val_rows])
         more = self.method.identity(self)
         return self.material.identity(self.spec, self.settings, rows, **more)
+
+    def labelled(self, rows_B: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Unit-norm features (B, D) of the plain view, and labels (B,), on the device."""
+        table = self.material.table
+        return table.features(rows_B), table.label_N[torch.from_numpy(rows_B).to(table.device)]
 
     def weights(self) -> dict[str, Tensor]:
         """What was learned. Raises ValueError where the file is damaged."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field, fields, make_dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from cache.extensions import carried
 from spg_dist.clip.config import ClipConfig
@@ -191,7 +191,14 @@ def config_class() -> type[Config]:
 
 def branch_classes() -> tuple[tuple[str, Any], ...]:
     """The methods' branches, and the dataclass of each."""
-    return tuple((branch, method.settings) for branch, method in branches().items())
+    return tuple((branch, _with_types(method.settings)) for branch, method in branches().items())
+
+
+def _with_types(settings: Any) -> Any:
+    """The dataclass with its fields' types in place of their names: to look names up, jsonargparse would import what
+    the method's module imports for type checkers alone, torch among it."""
+    settings.__init__.__annotations__.update(get_type_hints(settings))
+    return settings
 
 
 @lru_cache(maxsize=8)
