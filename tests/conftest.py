@@ -14,11 +14,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import psutil
 import pytest
 from blake3 import blake3
+from hypothesis import settings
 from moto import server as moto_server
 
 import spg_dist.clip  # noqa: F401 - before a test's own import of open_clip, which is quicker after it
 
 TESTS = Path(__file__).resolve().parent
+
+# the same examples each time, and no limit on an example's time, which a busy machine would break
+settings.register_profile("spg-dist", deadline=None, derandomize=True)
+settings.load_profile("spg-dist")
 
 
 WHOLE_JOBS = [

@@ -34,7 +34,7 @@ COSTS = PartCosts(
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     folder = tmp_path_factory.mktemp("pacs-size")
     config = pacs_size_config(folder, epochs=1, threads=1, device="cpu")
-    config.clip = ClipConfig("tiny-rn", "random", device="cpu")
+    config = replace(config, clip=ClipConfig("tiny-rn", "random", device="cpu"))
     return pacs_size_experiment(folder, config)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_test_rows_beyond_train_and_val_are_test_images(pacs: Any, tmp_path: Pat
 def test_a_folder_named_by_its_owner_keeps_that_name(toys: Any, tmp_path: Path) -> None:
     config = DataConfig(dataset="folder", root=str(toys.folder))
     assert load_manifest(config, tmp_path / "w").dataset == "toys"
-    config.name = "my toys"
+    config = replace(config, name="my toys")
     assert load_manifest(config, tmp_path / "w").dataset == "my toys"
 
 
