@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,12 +20,12 @@ from benchmarks.pacs_size import pacs_size_config, pacs_size_experiment
 from benchmarks.timing import medians
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.config import Config
-from spg_dist.data import Manifest
 from spg_dist.evaluation.accuracy import accuracy_of_prompts
-from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.gan.training import build_generator
 from spg_dist.material import Material
 from spg_dist.pipeline.training import train_runs
+from spg_dist.plan import plan
 from spg_dist.run import runs_of
 
 BATCH = 32
@@ -69,9 +69,9 @@ def measure_parts(folder: Path, threads: int, device: str, epochs: int, val_imag
     """
     torch.set_num_threads(threads)
     config = pacs_size_config(folder, epochs, threads, device)
-    stage1_epoch = _epoch_seconds(config, pacs_size_experiment(folder, config), stage1_runs)
+    stage1_epoch = _epoch_seconds(config, pacs_size_experiment(folder, config), "stage1")
     # without validation: one image a domain, for the loop wants some
-    stage2_epoch = _epoch_seconds(config, pacs_size_experiment(folder, config, val_per_domain=1), stage2_runs)
+    stage2_epoch = _epoch_seconds(config, pacs_size_experiment(folder, config, val_per_domain=1), "stage2")
     encode = encode_speeds(config.clip, BATCH, 2 * BATCH, PACS_SIDE, threads, rounds)
     return PartCosts(
         stage1_epoch=stage1_epoch,
@@ -81,7 +81,7 @@ def measure_parts(folder: Path, threads: int, device: str, epochs: int, val_imag
     )
 
 
-def _epoch_seconds(config: Config, material: Material, runs: Callable[[Config, Manifest], list[RunSpec]]) -> float:
+def _epoch_seconds(config: Config, material: Material, stage: str) -> float:
     """Median seconds of an epoch of all runs, the first left out."""
     ended: dict[int, float] = {}
     failed: list[ValueError | OSError] = []
@@ -90,7 +90,7 @@ def _epoch_seconds(config: Config, material: Material, runs: Callable[[Config, M
         ended[epoch] = time.perf_counter()  # of the last of the runs, which go on in lockstep
 
     train_runs(
-        runs_of(config, material, runs(config, material.manifest)),
+        runs_of(config, material, getattr(plan(config, material.manifest), stage)),
         report,
         failed=lambda spec, error: failed.append(error),
     )
@@ -103,7 +103,7 @@ def _validation(config: Config, material: Material, images: int, rounds: int) ->
     """Seconds of validation by image, of the plain way, and of the arithmetic alone."""
     table, clip = material.table, material.clip
     encoder = material.encoder(config.stage1.n_ctx)
-    rows = table.rows(set(range(4)), {"val"})[:images]
+    rows = table.manifest.rows(set(range(4)), {"val"})[:images]
     generator = build_generator(config.stage2, clip.feature_width, config.stage1.n_ctx, material.tower.width)
     generator.to(clip.device).eval()
     z_BZ = torch.randn(len(rows), config.stage2.latent_width, device=clip.device)

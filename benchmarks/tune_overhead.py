@@ -39,10 +39,11 @@ from spg_dist.distributed.executor import RayExecutor
 from spg_dist.distributed.session import ray_session
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
+from spg_dist.plan import plan
 from spg_dist.progress import Display
 from spg_dist.run import runs_of
 from spg_dist.training.loop import Metrics
@@ -143,9 +144,9 @@ def _bare_seconds(builder: ExperimentBuilder, folder: Path) -> float:
     """Stage 2 of one configuration, prompt labels trained before."""
     config = builder.config
     mine = replace(builder, folder=SweepFolder(folder).trial(0, config)).build("cpu")
-    train_runs(runs_of(config, mine, stage1_runs(config, mine.manifest)), _nothing, _fail)
+    train_runs(runs_of(config, mine, plan(config, mine.manifest).stage1), _nothing, _fail)
     began = time.perf_counter()
-    train_runs(runs_of(config, mine, stage2_runs(config, mine.manifest)), _nothing, _fail)
+    train_runs(runs_of(config, mine, plan(config, mine.manifest).stage2), _nothing, _fail)
     return time.perf_counter() - began
 
 

@@ -17,7 +17,6 @@ if __name__ == "__main__":  # first: a stop during the imports below, which take
 from spg_dist.config import parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import open_run
-from spg_dist.experiment.runs import stage1_runs, stage2_runs, test_runs
 from spg_dist.pipeline.errors import reported_errors
 from spg_dist.pipeline.prepare import prepare, require_trained
 from spg_dist.pipeline.reporting import report_run
@@ -29,9 +28,9 @@ def main(arguments: list[str]) -> None:
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
         watch = Stopwatch(display, folder.costs, executor.machine(config))
         builder, summary = prepare(config, folder, executor, watch)
-        require_trained(builder, stage1_runs(config, builder.manifest) + stage2_runs(config, builder.manifest))
+        require_trained(builder, builder.plan.trainings)
         with watch.phase("test: on what training never saw"):
-            tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
+            tested = executor.test(builder, builder.plan.tests, display)
         with watch.phase("report"):
             report_run(builder.config, builder.build(device="cpu"), tested, summary, watch.costs(), display)
 

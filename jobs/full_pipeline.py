@@ -20,7 +20,6 @@ if __name__ == "__main__":  # first: a stop during the imports below, which take
 from spg_dist.config import Config, parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import RunFolder, open_run
-from spg_dist.experiment.runs import stage1_runs, stage2_runs, test_runs
 from spg_dist.pipeline.errors import reported_errors
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images, train
@@ -50,13 +49,13 @@ def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch,
             builder = sweep.run(builder, executor, display)
 
     with watch.phase("stage 1: a prompt label for each domain"):
-        train(builder, stage1_runs(config, builder.manifest), executor, display)
+        train(builder, builder.plan.stage1, executor, display)
 
     with watch.phase("stage 2: the prompt generator"):
-        train(builder, stage2_runs(config, builder.manifest), executor, display)
+        train(builder, builder.plan.stage2, executor, display)
 
     with watch.phase("test: on what training never saw"):
-        tested = executor.test(builder, test_runs(config, builder.manifest, builder.test_manifests), display)
+        tested = executor.test(builder, builder.plan.tests, display)
 
     with watch.phase("report"):
         report_run(builder.config, builder.build(device="cpu"), tested, summary, watch.costs(), display)

@@ -17,7 +17,6 @@ if __name__ == "__main__":  # first: a stop during the imports below, which take
 from spg_dist.config import parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import open_run
-from spg_dist.experiment.runs import stage1_runs, stage2_runs
 from spg_dist.pipeline.errors import reported_errors
 from spg_dist.pipeline.prepare import prepare, train
 from spg_dist.progress import Display, Stopwatch
@@ -29,9 +28,9 @@ def main(arguments: list[str]) -> None:
         watch = Stopwatch(display, folder.costs, executor.machine(config))
         builder, _ = prepare(config, folder, executor, watch)
         with watch.phase("stage 1: a prompt label for each domain"):
-            train(builder, stage1_runs(config, builder.manifest), executor, display)
+            train(builder, builder.plan.stage1, executor, display)
         with watch.phase("stage 2: the prompt generator"):
-            train(builder, stage2_runs(config, builder.manifest), executor, display)
+            train(builder, builder.plan.stage2, executor, display)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spg_dist.data import Manifest
-from spg_dist.data.manifest import Split
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,6 @@ class FeatureTable:
 
     def __len__(self) -> int:
         return len(self.manifest.images)
-
-    def rows(self, domains: set[int], splits: set[Split] | None = None, keep_left_out: bool = True) -> np.ndarray:
-        """Row numbers (int64, in order) of some domains and splits.
-
-        Arguments:
-            splits: None = all.
-            keep_left_out: with the images that the protocol leaves out of stage 2 and the test.
-        """
-        chosen = self.manifest.select(domains, splits)
-        if not keep_left_out:
-            chosen = [i for i in chosen if self.manifest.images[i].path not in self.manifest.left_out]
-        return np.asarray(chosen, dtype=np.int64)
 
     def features(self, rows_B: np.ndarray) -> Tensor:
         """Plain view, (B, D) float32 of unit norm on the device."""

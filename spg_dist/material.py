@@ -85,14 +85,14 @@ class Material:
     def source_rows(self, where: str, split: Split, keep_left_out: bool) -> np.ndarray:
         """Rows of the sources' train or val split; `data.duplicates=drop` leaves out what stands outside them too."""
         sources = self.sources(where)
-        return self._less_copies(self.table.rows(sources, {split}, keep_left_out), sources)
+        return self._less_copies(self.manifest.rows(sources, {split}, keep_left_out), sources)
 
     def label_rows(self, domain: str, split: Split) -> np.ndarray:
         """The same for the prompt label of a domain, which every run uses that has the domain among its sources: it
         learns from nothing that one of them must not see."""
         own = {self.manifest.domain_index(domain)}
         seen = set(range(len(self.manifest.domains))) if self.core.protocol == "cross-dataset" else own
-        return self._less_copies(self.table.rows(own, {split}), seen)
+        return self._less_copies(self.manifest.rows(own, {split}), seen)
 
     def _less_copies(self, rows: np.ndarray, seen: set[int]) -> np.ndarray:
         if self.core.data.duplicates == "keep":
@@ -104,7 +104,7 @@ class Material:
         if self.core.selection != "oracle":
             return self.source_rows(where, "val", keep_left_out)
         names = self.protocol.targets(self.core, self.manifest, [], where)
-        return self.table.rows({self.manifest.domain_index(name) for name in names}, {"val"}, keep_left_out)
+        return self.manifest.rows({self.manifest.domain_index(name) for name in names}, {"val"}, keep_left_out)
 
     def on(self, target: str) -> Material:
         """The experiment that holds a target: this one for its domains, another data set's by that one's name."""
@@ -114,7 +114,7 @@ class Material:
         """All images of a target domain, or of this data set, less those the protocol leaves out."""
         whole = self.core.protocol == "cross-dataset"
         domains = set(range(len(self.manifest.domains))) if whole else {self.manifest.domain_index(target)}
-        return self.table.rows(domains, keep_left_out=False)
+        return self.manifest.rows(domains, keep_left_out=False)
 
     def images(self, rows_B: np.ndarray) -> ImageBatch:
         """Some rows as a method sees them that is to classify them."""

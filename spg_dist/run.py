@@ -15,6 +15,7 @@ from spg_dist.config import Config
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.material import Material
 from spg_dist.methods import Method, S, method_of, settings_of
+from spg_dist.plan import needed_by
 from spg_dist.training.identity import RunIdentity
 from spg_dist.training.loop import read_trained
 
@@ -25,12 +26,14 @@ class Run(Generic[S]):
 
     Arguments:
         settings: of the method; None where it has none.
+        needs: runs that it learns from, of other methods, one for each source domain.
     """
 
     method: Method[S]
     spec: RunSpec
     settings: S
     material: Material
+    needs: tuple[Run[Any], ...] = ()
 
     @property
     def seed(self) -> int:
@@ -61,7 +64,24 @@ class Run(Generic[S]):
     def identity(self) -> RunIdentity:
         rows = np.concatenate([self.train_rows, self.val_rows])
         more = self.method.identity(self)
+        if self.needs:
+            more["labels"] = [needed.known_as for needed in self.needs]
         return self.material.identity(self.spec, self.settings, rows, **more)
+
+    @cached_property
+    def known_as(self) -> str:
+        """The digest in its file, which an earlier version may have made in another way; else the one it will have.
+
+        Raises ValueError where the file is damaged."""
+        path = self.material.folder.artifact(self.spec)
+        stored = read_trained(path).identity if path.exists() else None
+        return stored if stored is not None and self.identity.is_known_as(stored) else self.identity.digest
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its file is there, and of these settings, data and features."""
+        path = self.material.folder.artifact(self.spec)
+        return path.exists() and self.identity.is_known_as(read_trained(path).identity)
 
     def labelled(self, rows_B: np.ndarray) -> tuple[Tensor, Tensor]:
         """Unit-norm features (B, D) of the plain view, and labels (B,), on the device."""
@@ -76,7 +96,8 @@ class Run(Generic[S]):
 def run_of(config: Config, material: Material, spec: RunSpec) -> Run[Any]:
     """A run under a configuration, on any material that fits it."""
     method = method_of(spec.method)
-    return Run(method, spec, settings_of(config, method), material)
+    needs = tuple(run_of(config, material, needed) for needed in needed_by(config, material.manifest, spec))
+    return Run(method, spec, settings_of(config, method), material, needs)
 
 
 def runs_of(config: Config, material: Material, specs: Sequence[RunSpec]) -> list[Run[Any]]:

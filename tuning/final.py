@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cache.durable import write_text, written_whole
 from spg_dist.config import Config, dump_config
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs, test_runs
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.prepare import train
 from spg_dist.pipeline.testing import TestedRun
@@ -48,16 +49,15 @@ def final_test(
     config = replace(without_sweep(config), methods=[config.tune.method])
     place = folder.final(which)
     write_text(place.config, dump_config(config))
-    wanted = [stage1_runs(config, builder.manifest), stage2_runs(config, builder.manifest)]
-    adopt(folder.trial(number, config), place, [spec for specs in wanted for spec in specs])
     mine = replace(builder, config=config, folder=place)
-    for specs in wanted:
+    adopt(folder.trial(number, config), place, mine.plan.trainings)
+    for specs in (mine.plan.stage1, mine.plan.stage2):
         train(mine, specs, executor, display)
-    tested = executor.test(mine, test_runs(config, builder.manifest, builder.test_manifests), display)
+    tested = executor.test(mine, mine.plan.tests, display)
     return Final(number, tested)
 
 
-def adopt(source: RunFolder, target: RunFolder, specs: list[RunSpec]) -> None:
+def adopt(source: RunFolder, target: RunFolder, specs: Sequence[RunSpec]) -> None:
     """Copy finished runs; each carries the digest of what it was trained with, so a wrong one would be trained anew."""
     for spec in specs:
         found, place = source.artifact(spec), target.artifact(spec)

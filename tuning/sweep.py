@@ -9,7 +9,6 @@ from cache.durable import write_text
 from spg_dist.config import Config, dump_config
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.one_job import only_job
-from spg_dist.experiment.runs import stage1_runs, stage2_runs
 from spg_dist.methods import METHODS, settings_of
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.report_facts import warnings_of_run
@@ -146,10 +145,10 @@ def _check_prompts(builder: ExperimentBuilder, space: Space) -> None:
 
 def _under(builder: ExperimentBuilder, config: Config, folder: SweepFolder) -> ExperimentBuilder:
     """The experiment under another configuration, with what the sweep has trained of it."""
-    adopt(folder.final("best"), builder.folder, stage1_runs(config, builder.manifest))
-    adopt(folder.final("best"), builder.folder, stage2_runs(config, builder.manifest))
+    mine = replace(builder, config=config)
+    adopt(folder.final("best"), builder.folder, mine.plan.trainings)
     write_text(builder.folder.config, dump_config(config))
-    return replace(builder, config=config)
+    return mine
 
 
 def _nothing_succeeded(study: SweepStudy, folder: SweepFolder) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from cache.locks import acquire
 from spg_dist.config import Config
-from spg_dist.experiment.runs import RunSpec, stage1_runs, stage2_runs
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.material import Material
 from spg_dist.pipeline.training import train_runs
+from spg_dist.plan import plan
 from spg_dist.run import runs_of
 from spg_dist.training.loop import TrainedRun
 from tuning.folder import TrialFolder
@@ -52,7 +53,7 @@ def run_trial(material: Material, config: Config, folder: TrialFolder, progress:
         ValueError: a run diverged or its settings do not fit.
     """
     mine = material.in_folder(folder)
-    runs = runs_of(config, mine, [*stage1_runs(config, mine.manifest), *stage2_runs(config, mine.manifest)])
+    runs = runs_of(config, mine, plan(config, mine.manifest).trainings)
     own, needed = ([run for run in runs if (run.spec.method == config.tune.method) is tuned] for tuned in (True, False))
     folder.labels.mkdir(parents=True, exist_ok=True)
     lock = acquire(folder.labels / ".lock", wait=True)  # of trials with the same stage 1, one trains, the others wait

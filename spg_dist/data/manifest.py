@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from spg_dist.file_names import from_text
 
 Split = Literal["train", "val", "test"]
@@ -58,6 +61,17 @@ class Manifest:
             for i, image in enumerate(self.images)
             if (domains is None or image.domain in domains) and (splits is None or image.split in splits)
         ]
+
+    def rows(
+        self, domains: set[int], splits: set[Split] | None = None, keep_left_out: bool = True
+    ) -> npt.NDArray[np.int64]:
+        """The same as row numbers of the feature table.
+
+        Arguments:
+            keep_left_out: with the images that the protocol leaves out of stage 2 and the test.
+        """
+        chosen = self.select(domains, splits)
+        return np.asarray([i for i in chosen if keep_left_out or self.images[i].path not in self.left_out], np.int64)
 
     def domain_index(self, name: str) -> int:
         if name not in self.domains:

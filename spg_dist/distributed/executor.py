@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ class RayExecutor:
             self._staff.dismiss()
         self._staff = None
 
-    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
         if self._staff:  # they have all at hand; to start them for a test alone would take longer than tasks do
             return self._staff.test(builder, specs, display)
         stored = ray.put(builder)

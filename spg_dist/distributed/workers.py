@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
@@ -125,7 +125,7 @@ class Workers:
         if failed:
             raise RunsFailed("; ".join(failed))
 
-    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
         """Test runs, in the order of `specs`. Raises RunsFailed."""
         display.testing(len(specs))
         failed: list[str] = []
@@ -148,7 +148,7 @@ class Workers:
         ray.kill(self._post)
 
     def _news_of(
-        self, share: Callable[..., None], builder: ExperimentBuilder, specs: list[RunSpec] | list[TestSpec]
+        self, share: Callable[..., None], builder: ExperimentBuilder, specs: Sequence[RunSpec] | Sequence[TestSpec]
     ) -> Iterator[News]:
         """Give an order, and yield what workers tell until all its runs have ended."""
         # a reference in a list, which Ray leaves alone: the post need not import what it carries

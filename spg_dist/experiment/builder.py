@@ -14,6 +14,7 @@ from spg_dist.encode.job import CachedViews
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.material import Material
+from spg_dist.plan import Plan, plan
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class ExperimentBuilder:
     def test_manifests(self) -> list[Manifest]:
         """Data sets that are only tested on (cross-dataset protocol)."""
         return [manifest for manifest, _ in self.tests]
+
+    @cached_property
+    def plan(self) -> Plan:
+        return plan(self.config, self.manifest, self.test_manifests)
 
     @cached_property
     def content(self) -> str:

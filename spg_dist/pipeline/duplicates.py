@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from spg_dist.data.duplicates import IN_CLASSES, Copies, by_kind, in_words
 from spg_dist.experiment.duplicates import IN_DATA_SETS
-from spg_dist.experiment.runs import methods_of
 from spg_dist.material import Material
+from spg_dist.plan import methods_of
 from spg_dist.progress import Display
 
 SHOWN = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
@@ -32,7 +32,7 @@ class Executor(Protocol):
     def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
         """Train runs to their files in the run's folder. Raises RunsFailed, or the error of the one run that failed."""
 
-    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
         """Test runs, in the order of `specs`."""
 
 
@@ -69,7 +69,7 @@ class LocalExecutor:
         if errors:
             raise RunsFailed("; ".join(map(str, errors)))
 
-    def test(self, builder: ExperimentBuilder, specs: list[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)
         material = builder.build()
         display.testing(len(specs))

@@ -11,9 +11,9 @@ import torch
 
 from spg_dist.clip.class_tokens import tokenize_classes
 from spg_dist.clip.prompt_encoder import PromptEncoder
-from spg_dist.experiment.runs import test_runs
 from spg_dist.material import Material
 from spg_dist.pipeline.executor import Executor
+from spg_dist.plan import plan
 from spg_dist.progress.duration import duration_text
 from spg_dist.run import Run
 
@@ -59,7 +59,7 @@ def _prompts(run: Run[Any]) -> tuple[int, int]:
     judged = math.ceil(settings.epochs / settings.val_every) * (min(val, settings.val_images or val))
     tested = sum(
         len(material.on(test.target).manifest.images) / len(manifest.domains)
-        for test in test_runs(material.core, manifest, [other.manifest for other in material.others.values()])
+        for test in plan(material.core, manifest, [other.manifest for other in material.others.values()]).tests
         if test.run == run.spec
     )
     steps = settings.epochs * max(1, train // settings.batch_size)

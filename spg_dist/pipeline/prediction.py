@@ -25,11 +25,12 @@ from spg_dist.encode.job import CachedViews
 from spg_dist.encode.transform import ImageTransform
 from spg_dist.evaluation.prediction import ImageBatch, Predicted, classify
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, methods_of
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import unit_features
 from spg_dist.file_names import to_text
 from spg_dist.material import Material
 from spg_dist.methods import METHODS
+from spg_dist.plan import methods_of
 from spg_dist.run import runs_of
 from spg_dist.training.loop import read_trained
 

@@ -11,9 +11,9 @@ from spg_dist.config import Config
 from spg_dist.data import Manifest
 from spg_dist.encode.job import CachedViews
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import methods_of
 from spg_dist.material import Material
 from spg_dist.methods import METHODS, Method, settings_of
+from spg_dist.plan import methods_of
 
 
 def check_before_encoding(config: Config, manifests: Sequence[Manifest], clip: Clip, folder: RunFolder) -> None:

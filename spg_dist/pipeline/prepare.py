@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,15 +15,15 @@ from spg_dist.encode.job import EncodeJob, EncodeSummary
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, left_out_methods, test_runs
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.home import home, resolve
 from spg_dist.methods import method_of
 from spg_dist.pipeline.duplicates import require_images_left, say_duplicates
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.forecast import forecast
 from spg_dist.pipeline.preflight import check_before_encoding
-from spg_dist.pipeline.training import unfinished
 from spg_dist.pipeline.warm_up import warm_up_remark
+from spg_dist.plan import left_out_methods, plan
 from spg_dist.progress import Display, Stopwatch
 from spg_dist.run import runs_of
 
@@ -38,7 +39,7 @@ def load_images(config: Config, display: Display) -> list[Manifest]:
     names = [manifest.dataset for manifest in manifests]
     if len(set(names)) < len(names):
         raise ValueError(f"data sets have the names {', '.join(names)}: give each another data.name, results go by it")
-    test_runs(config, manifests[0], manifests[1:])  # unknown domains are named now
+    plan(config, manifests[0], manifests[1:])  # unknown domains are named now
     for method in left_out_methods(config):
         display.say(f"{method}: left out, for it knows only the classes it was trained on (protocol {config.protocol})")
     return manifests
@@ -134,9 +135,9 @@ def prepare(
         return encode(config, manifests, clip, folder, executor, display)
 
 
-def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
+def require_trained(builder: ExperimentBuilder, specs: Sequence[RunSpec]) -> None:
     """Raises ValueError naming the runs that are not trained with this configuration."""
-    todo = unfinished(runs_of(builder.config, builder.build(device="cpu"), specs))
+    todo = [run.spec for run in runs_of(builder.config, builder.build(device="cpu"), specs) if not run.is_finished]
     if todo:
         names = ", ".join(spec.name for spec in todo[:5]) + (" ..." if len(todo) > 5 else "")
         raise ValueError(
@@ -145,15 +146,15 @@ def require_trained(builder: ExperimentBuilder, specs: list[RunSpec]) -> None:
         )
 
 
-def train(builder: ExperimentBuilder, specs: list[RunSpec], executor: Executor, display: Display) -> None:
+def train(builder: ExperimentBuilder, specs: Sequence[RunSpec], executor: Executor, display: Display) -> None:
     """Train the runs that are not finished yet. Raises TrainingDiverged naming the runs that diverged."""
     material = builder.build(device="cpu")
     builder.folder.require_same_images(builder.manifest.root, builder.content, material.clip.digest)
     builder.folder.write_classes(builder.manifest.class_names)
-    runs = runs_of(builder.config, material, specs)
-    todo = unfinished(runs)
+    unfinished = [run for run in runs_of(builder.config, material, specs) if not run.is_finished]
+    todo = [run.spec for run in unfinished]
     display.say(f"{len(specs)} runs, {len(specs) - len(todo)} of them finished before")
-    if cost := forecast([run for run in runs if run.spec in todo], executor):
+    if cost := forecast(unfinished, executor):
         display.say(cost)
     for remark in {spec.method: warm_up_remark(builder.config, method_of(spec.method)) for spec in todo}.values():
         if remark:

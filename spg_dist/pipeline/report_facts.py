@@ -8,13 +8,13 @@ from typing import Any
 from spg_dist.config import Config
 from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import UNLIKE_THE_PAPER
-from spg_dist.experiment.runs import left_out_methods, methods_of
 from spg_dist.home import home
 from spg_dist.material import Material
 from spg_dist.methods import Method, method_of, settings_of
 from spg_dist.pipeline.duplicates import duplicate_warnings, duplicates_in_words
 from spg_dist.pipeline.prepare import clip_remarks
 from spg_dist.pipeline.testing import TestedRun
+from spg_dist.plan import left_out_methods, methods_of
 from spg_dist.progress.costs import Costs, PhaseCost
 from spg_dist.progress.display import FEATURES
 from spg_dist.progress.duration import duration_text

@@ -12,11 +12,12 @@ import torch
 
 from spg_dist.config import Config
 from spg_dist.data import decode_rgb
-from spg_dist.experiment.runs import TestSpec, stage1_runs, stage2_runs
+from spg_dist.experiment.runs import TestSpec
 from spg_dist.file_names import from_text
 from spg_dist.material import Material
 from spg_dist.methods import method_of
 from spg_dist.pipeline.testing import TestedRun, read_predictions
+from spg_dist.plan import plan
 from spg_dist.report import Curve, Projection, Sample
 from spg_dist.run import Run, runs_of
 from spg_dist.training.loop import Metrics, read_trained
@@ -31,7 +32,7 @@ def curves_of_run(material: Material) -> list[Curve]:
     """The history of every trained run."""
     config, manifest = material.core, material.manifest
     curves = []
-    for spec in stage1_runs(config, manifest) + stage2_runs(config, manifest):
+    for spec in plan(config, manifest, [other.manifest for other in material.others.values()]).trainings:
         history = read_trained(material.folder.artifact(spec)).history
         series = _series(history)
         leaves_out = config.protocol == "multi-source" and not method_of(spec.method).by_domain
@@ -86,7 +87,7 @@ def _projected_rows(place: Material, by_domain: bool) -> np.ndarray:
     random = numpy_random(0, "projection")
     domains = set(range(len(place.manifest.domains)))
     groups = [{k} for k in sorted(domains)] if by_domain else [domains]
-    rows = [place.table.rows(group, {"val"}, keep_left_out=False) for group in groups]
+    rows = [place.manifest.rows(group, {"val"}, keep_left_out=False) for group in groups]
     return np.concatenate([random.permutation(found)[:PROJECTED_PER_DOMAIN] for found in rows])
 
 

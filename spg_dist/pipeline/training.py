@@ -17,7 +17,6 @@ from spg_dist.training.loop import (
     TrainedRun,
     TrainingDiverged,
     finished_run,
-    read_trained,
     replay,
     train,
 )
@@ -123,16 +122,6 @@ def _plan(run: Run[Any], report: Report, failed: Failed, resumed: Resumed) -> Ru
         keep="last" if run.material.core.selection == "last" and not method.by_domain else "best",
         val_every=getattr(run.settings, "val_every", 1),
     )
-
-
-def unfinished(runs: Sequence[Run[Any]]) -> list[RunSpec]:
-    """The runs whose file is not there yet, or is that of other settings, data or features."""
-    return [run.spec for run in runs if not _is_finished(run)]
-
-
-def _is_finished(run: Run[Any]) -> bool:
-    artifact = run.material.folder.artifact(run.spec)
-    return artifact.exists() and run.identity.is_known_as(read_trained(artifact).identity)
 
 
 def epochs_of(config: Config, specs: Sequence[RunSpec]) -> int:

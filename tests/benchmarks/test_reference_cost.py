@@ -14,8 +14,8 @@ from benchmarks.part_costs import PartCosts, needed_operations
 from spg_dist.clip import frozen_linear
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.prompt_encoder import PromptEncoder
-from spg_dist.experiment import runs
 from spg_dist.material import Material
+from spg_dist.plan import plan
 
 COSTS = PartCosts(
     stage1_epoch=7.2,
@@ -40,13 +40,15 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 def test_steps_and_images_are_those_of_the_four_targets(material: Material) -> None:
     config, manifest, table = material.core, material.manifest, material.table
-    targets = [spec.where for spec in runs.stage2_runs(config, manifest)]
-    steps = {target: len(table.rows(material.sources(target), {"train"}, keep_left_out=False)) for target in targets}
+    targets = [spec.where for spec in plan(config, manifest).stage2]
+    steps = {
+        target: len(table.manifest.rows(material.sources(target), {"train"}, keep_left_out=False)) for target in targets
+    }
     assert sum(count // 32 for count in steps.values()) == reference_cost.STAGE2_STEPS == 653
-    domains = [manifest.domain_index(spec.where) for spec in runs.stage1_runs(config, manifest)]
-    assert sum(len(table.rows({k}, {"train"})) // 32 for k in domains) == reference_cost.STAGE1_STEPS == 216
+    domains = [manifest.domain_index(spec.where) for spec in plan(config, manifest).stage1]
+    assert sum(len(table.manifest.rows({k}, {"train"})) // 32 for k in domains) == reference_cost.STAGE1_STEPS == 216
     assert sum(len(material.selection_rows(where, False)) for where in targets) == reference_cost.VAL_IMAGES == 9000
-    tested = sum(len(material.test_rows(test.target)) for test in runs.test_runs(config, manifest))
+    tested = sum(len(material.test_rows(test.target)) for test in plan(config, manifest).tests)
     assert tested == reference_cost.TEST_IMAGES == 9990
 
 

@@ -55,9 +55,11 @@ class _Spg(Method[GanConfig]):
         check_imported_labels(material)
 
     def identity(self, run: Run[GanConfig]) -> dict[str, Any]:
-        from spg_dist.methods.spg.prompt_label import source_labels
+        if not run.material.core.prompt_labels:
+            return {}
+        from spg_dist.methods.spg.prompt_label import imported_identities
 
-        return {"labels": source_labels(run)[1]}
+        return {"labels": imported_identities(run.material, run.spec.where)}
 
     def training(self, run: Run[GanConfig]) -> GeneratorRun:
         from spg_dist.methods.spg.generator import generator_run

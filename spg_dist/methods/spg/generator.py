@@ -22,7 +22,7 @@ from spg_dist.training.loop import read_trained
 def generator_run(run: Run[GanConfig]) -> GeneratorRun:
     """Stage 2 for one target."""
     config, spec, material = run.settings, run.spec, run.material
-    labels_KPW, _ = source_labels(run)
+    labels_KPW = source_labels(run)
     return GeneratorRun(
         config=config,
         table=material.table,

@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 
 from spg_dist.clip.fingerprint import weights_digest
-from spg_dist.experiment.runs import RunSpec
 from spg_dist.gan.config import GanConfig
 from spg_dist.home import resolve
 from spg_dist.material import Material
 from spg_dist.run import Run
-from spg_dist.training.loop import read_trained
 
 
-def source_labels(run: Run[GanConfig]) -> tuple[Tensor, list[str]]:
-    """Prompt labels (K, P, W) of the domains that a run may see, NaN for the others, and what identifies each.
+def source_labels(run: Run[GanConfig]) -> Tensor:
+    """Prompt labels (K, P, W) of the domains that a run may see, NaN for the others.
 
     Raises:
         ValueError: a published label is missing, unreadable, of another width than the text tower or unlike the others.
     """
-    return _labels_of(run.material, run.spec.where, run.seed)
+    if run.material.core.prompt_labels:
+        return _by_domain(run.material, imported_labels(run.material, run.spec.where))
+    return _by_domain(run.material, {needed.spec.where: needed.weights()["prompt"] for needed in run.needs})
 
 
 def check_imported_labels(material: Material) -> None:
@@ -31,30 +31,35 @@ def check_imported_labels(material: Material) -> None:
     if not material.core.prompt_labels:
         return
     for where in material.protocol.trainings(material.core, material.manifest):
-        labels_KPW, _ = _labels_of(material, where, material.core.seeds[0])
+        labels_KPW = _by_domain(material, imported_labels(material, where))
         for place in (material, *material.others.values()):
             place.encoder(labels_KPW.shape[1])
 
 
-def _labels_of(material: Material, where: str, seed: int) -> tuple[Tensor, list[str]]:
-    sources = sorted(material.sources(where))
-    found = {k: _label(material, material.manifest.domains[k], seed) for k in sources}
-    shapes = {material.manifest.domains[k]: tuple(label.shape) for k, (label, _) in found.items()}
+def imported_labels(material: Material, where: str) -> dict[str, Tensor]:
+    """Published prompt labels (P, W) of the domains that a run may see. Raises ValueError as `source_labels`."""
+    folder, manifest = resolve(material.core.prompt_labels), material.manifest
+    found = {}
+    for k in sorted(material.sources(where)):
+        domain = manifest.domains[k]
+        found[domain] = read_published_label(folder, domain, manifest.domains)
+        _check_shape(found[domain], material, domain)
+    return found
+
+
+def imported_identities(material: Material, where: str) -> list[str]:
+    """What identifies each of them."""
+    return [f"published {weights_digest({'prompt': label})}" for label in imported_labels(material, where).values()]
+
+
+def _by_domain(material: Material, found: dict[str, Tensor]) -> Tensor:
+    shapes = {domain: tuple(label.shape) for domain, label in found.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"prompt labels have different shapes: {shapes}; expected labels of one training")
     labels_KPW = torch.full((len(material.manifest.domains), *shapes.popitem()[1]), float("nan"))
-    for k, (label, _) in found.items():
-        labels_KPW[k] = label
-    return labels_KPW, [identity for _, identity in found.values()]
-
-
-def _label(material: Material, domain: str, seed: int) -> tuple[Tensor, str]:
-    if material.core.prompt_labels:
-        label = read_published_label(resolve(material.core.prompt_labels), domain, material.manifest.domains)
-        _check_shape(label, material, domain)
-        return label, f"published {weights_digest({'prompt': label})}"
-    run = read_trained(material.folder.artifact(RunSpec("prompt-label", domain, seed)))
-    return run.weights["prompt"], run.identity
+    for domain, label in found.items():
+        labels_KPW[material.manifest.domain_index(domain)] = label
+    return labels_KPW
 
 
 def read_published_label(folder: Path, domain: str, domains: tuple[str, ...]) -> Tensor:

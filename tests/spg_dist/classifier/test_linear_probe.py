@@ -17,7 +17,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 def training(table: FeatureTable, seed: int = 1, **settings: float) -> ClassifierTraining:
     config = LinearProbeConfig(batch_size=8, **settings)  # type: ignore[arg-type]
-    rows = table.rows({0, 1}, {"train"}), table.rows({0, 1}, {"val"})
+    rows = table.manifest.rows({0, 1}, {"train"}), table.manifest.rows({0, 1}, {"val"})
     return ClassifierTraining(config, table, *rows, LinearProbe(32, 3), seed, "linear-probe")
 
 

@@ -127,7 +127,7 @@ def test_augmented_views_are_made_of_training_images_only(encode: Encode, images
     assert counts(encoded) == (ALL + 2 * train, 0, 0)
     assert len({key.digest for key in encoded.views.keys}) == 3
     table = encoded.table()
-    rows = table.rows({0, 1, 2}, {"train"})
+    rows = table.manifest.rows({0, 1, 2}, {"train"})
     plain, first, second = table.features(rows), table.training_features(rows, 0), table.training_features(rows, 1)
     assert not torch.equal(plain, first) and not torch.equal(first, second)
     assert torch.equal(table.training_features(rows, 2), first)

@@ -115,7 +115,7 @@ def test_both_stores_and_all_dtypes_give_the_same_training_table(
     encoder = ImageEncoder(clip, ImageTransform(clip.preprocess), batch_size=8)
     direct = F.normalize(torch.from_numpy(encoder(paths, [""] * len(paths)).features_ND), dim=-1)
     torch.testing.assert_close(all_features(made), direct, rtol=0, atol=tolerance)
-    train = made.rows({0, 1, 2}, {"train"})
+    train = made.manifest.rows({0, 1, 2}, {"train"})
     assert made.training_features(train, 0).shape == (len(train), clip.feature_width)
     assert not torch.equal(made.training_features(train, 0), made.features(train))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from spg_dist import plan
 from spg_dist.config import Config, config_class
 from spg_dist.data import DataConfig, ImageRecord, Manifest
-from spg_dist.experiment import runs
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.protocols import PROTOCOLS
 
@@ -25,12 +25,12 @@ def asked(protocol: str, **fields: object) -> Config:
 
 def planned(config: Config) -> list[tuple[str, str, int | None]]:
     """(where, target, seed) of every test of the first configured method."""
-    tests = runs.test_runs(config, HERE, [THERE])
+    tests = plan.plan(config, HERE, [THERE]).tests
     return [(t.run.where, t.target, t.run.seed) for t in tests if t.run.method == config.methods[0]]
 
 
 def trained(config: Config) -> list[tuple[str, str, int | None]]:
-    specs = runs.stage1_runs(config, HERE) + runs.stage2_runs(config, HERE)
+    specs = plan.plan(config, HERE, [THERE]).trainings
     return [(spec.method, spec.where, spec.seed) for spec in specs]
 
 
@@ -86,15 +86,15 @@ def test_cross_dataset_trains_once_on_all_domains_and_tests_on_other_data_sets()
 
 def test_one_domain_is_enough_to_train_for_other_data_sets() -> None:
     one = Manifest("One", Path("/one"), ("dog",), ("art",), HERE.images)
-    assert runs.test_runs(asked("cross-dataset", methods=["spg"]), one, [THERE])
+    assert plan.plan(asked("cross-dataset", methods=["spg"]), one, [THERE]).tests
     for protocol in ("multi-source", "single-source"):
         with pytest.raises(ValueError, match=r"has one domain \(art\)"):
-            runs.test_runs(asked(protocol, methods=["spg"]), one)
+            plan.plan(asked(protocol, methods=["spg"]), one)
 
 
 def test_no_data_sets_name_leads_out_of_the_runs_folder(tmp_path: Path) -> None:
     outside = replace(HERE, dataset="../outside")
-    tests = runs.test_runs(asked("cross-dataset", methods=["coop"]), outside, [outside])
+    tests = plan.plan(asked("cross-dataset", methods=["coop"]), outside, [outside]).tests
     folder = RunFolder(tmp_path / "run")
     files = [folder.predictions(test) for test in tests]
     files += [file(test.run) for test in tests for file in (folder.artifact, folder.checkpoint, folder.tensorboard)]
@@ -107,9 +107,9 @@ def test_a_method_without_randomness_is_tested_once_for_all_seeds() -> None:
 
 def test_the_linear_probe_is_left_out_where_the_classes_are_others() -> None:
     config = asked("cross-dataset", methods=["linear-probe", "coop"])
-    assert {test.run.method for test in runs.test_runs(config, HERE, [THERE])} == {"coop"}
+    assert {test.run.method for test in plan.plan(config, HERE, [THERE]).tests} == {"coop"}
     assert {method for method, _, _ in trained(config)} == {"coop"}
-    assert runs.left_out_methods(config) == ["linear-probe"]
+    assert plan.left_out_methods(config) == ["linear-probe"]
     with pytest.raises(ValueError, match=r"linear-probe knows only the classes it was trained on"):
         planned(asked("cross-dataset", methods=["linear-probe"]))
     assert trained(asked("multi-source", methods=["linear-probe"], targets=["art"])) == [

@@ -28,10 +28,11 @@ from spg_dist.data import DataConfig, Manifest, load_manifest
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment import runs as specs
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec, stage1_runs
+from spg_dist.experiment.runs import RunSpec
 from spg_dist.material import Material
 from spg_dist.pipeline.duplicates import say_duplicates
 from spg_dist.pipeline.testing import read_predictions
+from spg_dist.plan import plan
 
 TARGET = "sketch"
 PROTOCOLS = ("multi-source", "single-source", "cross-dataset")
@@ -125,7 +126,7 @@ def test_every_run_of_stage_1_loses_exactly_what_stands_outside_its_sources(
         for d in ("keep", "drop")
     )
     lost: dict[str, int] = {}
-    for spec in stage1_runs(kept.core, kept.manifest):
+    for spec in plan(kept.core, kept.manifest, [other.manifest for other in kept.others.values()]).stage1:
         all_, left = (the_run(each, spec) for each in (kept, dropped))
         before, after = all_.identity, left.identity
         if spec.method == "prompt-label":

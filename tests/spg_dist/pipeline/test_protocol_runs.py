@@ -163,7 +163,7 @@ def test_a_run_sees_the_train_and_val_splits_of_its_sources_alone(images: Path, 
         domains = material.sources(where)
         assert {material.manifest.domains[k] for k in domains} == seen[protocol]
         for splits, rows in (
-            ("train", material.table.rows(domains, {"train"})),
+            ("train", material.manifest.rows(domains, {"train"})),
             ("val", material.selection_rows(where, keep_left_out=True)),
         ):
             images_seen = [material.manifest.images[i] for i in rows]
