@@ -7,8 +7,8 @@ from pathlib import Path
 
 from spg_dist.data.config import DataConfig
 from spg_dist.data.errors import DatasetError
-from spg_dist.data.layouts import FOLDER_LAYOUTS, LAYOUTS, SPLITS_NEXT_TO_IMAGES, Layout, Listing
-from spg_dist.data.layouts.listing import subfolders, walk_images
+from spg_dist.data.image_files import subfolders, walk_images
+from spg_dist.data.layouts import Layout, Listing, layouts_for
 from spg_dist.data.published import PUBLISHED, PublishedDataset, plain, recognise, spaced
 from spg_dist.file_names import require_utf8, to_text
 
@@ -19,7 +19,7 @@ class FoundDataset:
 
     Arguments:
         name: for results.
-        layout: the layout's name.
+        layout: the layout's title.
         listing: the images and split rows, under their names on disk.
         published: what is known of it, None for a folder of the user's own.
     """
@@ -78,14 +78,10 @@ def _existing_root(config: DataConfig) -> Path:
 
 def _with_splits(root: Path, config: DataConfig) -> Path:
     """The folder above, where the root is an `images/` whose published splits lie there: they are used, not drawn."""
-    layouts = [layout for layout in _layouts(config) if layout in SPLITS_NEXT_TO_IMAGES]
+    layouts = [layout for layout in layouts_for(config.dataset) if layout.splits_next_to_images]
     if root.name == "images" and any(layout.matches(root.parent) for layout in layouts):
         return root.parent
     return root
-
-
-def _layouts(config: DataConfig) -> tuple[Layout, ...]:
-    return FOLDER_LAYOUTS if config.dataset == "folder" else LAYOUTS
 
 
 def _wanted(config: DataConfig) -> str:
@@ -112,7 +108,7 @@ def _list(folder: Path, config: DataConfig, named: PublishedDataset | None) -> F
         classes = {image.class_folder for image in listing.images}
         published = recognise({image.domain for image in listing.images}, classes)
     name = config.name or (published.name if published else folder.name)
-    found = FoundDataset(name, layout.name, listing, published)
+    found = FoundDataset(name, layout.title, listing, published)
     # A folder of another data set, or the folder above, is not the one that was named.
     if not any(found.domain(domain) for domain in found.domain_folders()):
         return None
@@ -134,13 +130,13 @@ def _in_text(listing: Listing) -> Listing:
 
 
 def _layout(folder: Path, config: DataConfig) -> Layout | None:
-    return next((layout for layout in _layouts(config) if layout.matches(folder)), None)
+    return next((layout for layout in layouts_for(config.dataset) if layout.matches(folder)), None)
 
 
 def _not_found(root: Path, config: DataConfig) -> DatasetError:
     if next(walk_images(root), None) is None:
         return DatasetError(f"no images at all under {root}: check data.root, or unpack the data set there")
-    sought = "; ".join(layout.expects for layout in _layouts(config))
+    sought = "; ".join(layout.expects for layout in layouts_for(config.dataset))
     named = PUBLISHED.get(config.dataset)
     domains = f", with the domains {', '.join(named.domains)}" if named else ""
     seen = ", ".join(subfolders(root)[:8]) or "no folders"

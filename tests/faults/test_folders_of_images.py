@@ -9,7 +9,7 @@ import pytest
 from drawn_material import CLASSES, DOMAINS, draw_images
 
 from spg_dist.data import DataConfig, check_dataset, load_manifest
-from spg_dist.data.layouts.listing import SYSTEM_FOLDERS
+from spg_dist.data.image_files import SYSTEM_FOLDERS
 from spg_dist.embedded.drawing import draw
 from spg_dist.pipeline.prediction import find_images
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spg_dist.data.layouts.listing import (
-    NO_DOMAINS,
-    FoundImage,
-    PassedOver,
-    Reason,
-    identity,
-    is_image,
-    is_unread,
-    may_hold_images,
-    walk_images,
-)
+from spg_dist.data.image_files import NO_DOMAINS, identity, is_image, is_unread, may_hold_images, walk_images
+from spg_dist.data.layouts import FoundImage, PassedOver, Reason
 from spg_dist.data.manifest import Split
 
 
