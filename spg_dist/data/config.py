@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-DatasetName = Literal["drawn", "auto", "pacs", "vlcs", "officehome", "terraincognita", "domainnet", "folder"]
+from spg_dist.data.datasets import DATASETS
 
 
 @dataclass
 class DataConfig:
     """Data set, its folder and its splits."""
 
-    dataset: DatasetName = "drawn"
-    """Data set: `drawn` is the embedded one (no download); `auto` recognises the layout found under `root`; `folder` is
-    any `<root>/<domain>/<class>/*`; the others are the five published benchmarks."""
+    dataset: str = "drawn"
+    """Data set: `drawn` is the embedded one (no download); `auto` recognises what lies under `root`; `folder` is any
+    `<root>/<domain>/<class>/*`; else the name of a published data set, e.g. pacs: a wrong one is answered with all
+    names."""
 
     root: str = ""
     """Folder of the data set, or the folder that holds it. Empty is allowed for `drawn` only (it is drawn into the home
@@ -42,6 +44,7 @@ class DataConfig:
     """Images drawn for each class of each domain of the embedded data set (`drawn` only)."""
 
     def __post_init__(self) -> None:
+        _require_known(self.dataset)
         if not 0 < self.train_share < 1:
             raise ValueError(f"data.train_share is {self.train_share}, expected a number between 0 and 1, e.g. 0.7")
         if not 0 <= self.max_set_aside_share <= 1:
@@ -57,3 +60,11 @@ class DataConfig:
             )
         if self.dataset != "drawn" and not self.root:
             raise ValueError(f"data.root is empty, but data.dataset is {self.dataset}: give the folder of the images")
+
+
+def _require_known(dataset: str) -> None:
+    known = ["drawn", "auto", "folder", *DATASETS.names()]
+    if dataset not in known:
+        near = difflib.get_close_matches(dataset, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"data.dataset: expected one of {', '.join(known)}, got {dataset!r}{hint}")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spg_dist.data.config import DataConfig
+from spg_dist.data.datasets import DATASETS, PublishedDataset, published, recognise, spaced
 from spg_dist.data.errors import DatasetError
 from spg_dist.data.image_files import subfolders, walk_images
 from spg_dist.data.layouts import Layout, Listing, layouts_for
-from spg_dist.data.published import PUBLISHED, PublishedDataset, plain, recognise, spaced
 from spg_dist.file_names import require_utf8, to_text
 
 
@@ -54,8 +54,7 @@ def find_dataset(config: DataConfig) -> FoundDataset:
         DatasetError: no such root, no images, no known layout, or several data sets to choose from.
     """
     root = _with_splits(_existing_root(config), config)
-    named = PUBLISHED.get(config.dataset)
-    found = [f for folder in _candidates(root, config) if (f := _list(folder, config, named)) is not None]
+    found = [f for folder in _candidates(root, config) if (f := _list(folder, config)) is not None]
     # The root itself comes first: where it is a data set, its subfolders are not searched for another.
     if found and found[0].listing.root == root:
         return found[0]
@@ -85,30 +84,30 @@ def _with_splits(root: Path, config: DataConfig) -> Path:
 
 
 def _wanted(config: DataConfig) -> str:
-    named = PUBLISHED.get(config.dataset)
-    return f"the folder of {named.name}" if named else "a folder <domain>/<class>/<images>, or of a published data set"
+    named = published(config.dataset)
+    return f"the folder of {named.title}" if named else "a folder <domain>/<class>/<images>, or of a published data set"
 
 
 def _candidates(root: Path, config: DataConfig) -> list[Path]:
     """The root, then those of its folders whose name is one that the data set has in circulation."""
     if config.dataset == "folder":
         return [root]
-    sought = [PUBLISHED[config.dataset]] if config.dataset in PUBLISHED else list(PUBLISHED.values())
-    names = {name for dataset in sought for name in dataset.folders}
-    return [root, *(root / name for name in subfolders(root) if plain(name) in names)]
+    named = published(config.dataset)
+    sought = [named] if named else list(DATASETS)
+    return [root, *(root / name for name in subfolders(root) if any(dataset.is_called(name) for dataset in sought))]
 
 
-def _list(folder: Path, config: DataConfig, named: PublishedDataset | None) -> FoundDataset | None:
+def _list(folder: Path, config: DataConfig) -> FoundDataset | None:
     layout = _layout(folder, config)
     if layout is None:
         return None
     listing = _in_text(layout.read(folder))
-    published = named
+    dataset = published(config.dataset)
     if config.dataset == "auto":
         classes = {image.class_folder for image in listing.images}
-        published = recognise({image.domain for image in listing.images}, classes)
-    name = config.name or (published.name if published else folder.name)
-    found = FoundDataset(name, layout.title, listing, published)
+        dataset = recognise({image.domain for image in listing.images}, classes)
+    name = config.name or (dataset.title if dataset else folder.name)
+    found = FoundDataset(name, layout.title, listing, dataset)
     # A folder of another data set, or the folder above, is not the one that was named.
     if not any(found.domain(domain) for domain in found.domain_folders()):
         return None
@@ -137,7 +136,7 @@ def _not_found(root: Path, config: DataConfig) -> DatasetError:
     if next(walk_images(root), None) is None:
         return DatasetError(f"no images at all under {root}: check data.root, or unpack the data set there")
     sought = "; ".join(layout.expects for layout in layouts_for(config.dataset))
-    named = PUBLISHED.get(config.dataset)
+    named = published(config.dataset)
     domains = f", with the domains {', '.join(named.domains)}" if named else ""
     seen = ", ".join(subfolders(root)[:8]) or "no folders"
     layout = "known layout" if config.dataset == "auto" else f"layout known for {config.dataset!r}"

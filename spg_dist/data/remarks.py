@@ -17,7 +17,7 @@ def remarks(found: FoundDataset, used: list[NamedImage]) -> tuple[str, ...]:
         used: the images of the manifest.
     """
     release = release_of(found)
-    lines = [f"release: {release} of {found.published.name}"] if found.published and release else []
+    lines = [f"release: {release} of {found.published.title}"] if found.published and release else []
     unused = list(_unused(found, used))
     if unused:
         lines.append(f"not used: {'; '.join(unused)}: `spg-dist data check` lists them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from spg_dist.config import Config
+from spg_dist.data.datasets import DATASETS
 from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.experiment.experiment import Experiment
@@ -84,10 +85,9 @@ def unlike_the_paper(config: Config, method: str) -> str:
 
 def is_the_papers_setting(experiment: Experiment) -> bool:
     """OpenAI's weights, a whole published data set, and the paper's rule of model selection."""
-    full = {"PACS": 9000, "VLCS": 10000, "OfficeHome": 15000, "TerraIncognita": 20000, "DomainNet": 15000}
-    images = full.get(experiment.manifest.dataset)
+    needed = {dataset.title: dataset.images_of_paper for dataset in DATASETS}.get(experiment.manifest.dataset, 0)
     selected_alike = experiment.config.selection == "source-val"
-    whole = images is not None and len(experiment.manifest.images) >= images
+    whole = 0 < needed <= len(experiment.manifest.images)
     copies_left_out = experiment.config.data.duplicates == "drop" and bool(experiment.duplicates.groups)
     return experiment.clip.openai_weights and selected_alike and whole and not copies_left_out
 

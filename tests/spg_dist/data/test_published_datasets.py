@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from spg_dist.data import DataConfig, DatasetError, check_dataset, decode_rgb, load_manifest
-from spg_dist.data.published import PUBLISHED
+from spg_dist.data.datasets import DATASETS
 
 
 def test_pacs_mini_as_its_split_files_say(shared_dir: Path, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_folder_named_by_its_owner_keeps_that_name(toys: Any, tmp_path: Path) 
     ],
 )
 def test_counts_by_domain_add_up_to_the_published_totals(key: str, images: int, classes: int) -> None:
-    dataset = PUBLISHED[key]
+    dataset = DATASETS[key]
     assert sum(dataset.images.values()) == images
     assert dataset.class_count == classes and len(dataset.class_names) in (0, classes)
     assert set(dataset.images) == set(dataset.domains)
@@ -94,7 +94,7 @@ def test_other_classes_in_domains_called_as_those_of_pacs_are_not_pacs(pacs: Any
 
 def test_the_published_gap_in_domainnet_is_allowed(tmp_path: Path) -> None:
     """painting_train.txt has no t-shirt, so that gap is accepted; any other one is a fault."""
-    for domain in PUBLISHED["domainnet"].domains:
+    for domain in DATASETS["domainnet"].domains:
         for name in ("apple", "t-shirt"):
             if (domain, name) != ("painting", "t-shirt"):
                 (tmp_path / "domainnet" / domain / name).mkdir(parents=True)
