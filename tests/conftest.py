@@ -20,6 +20,8 @@ import spg_dist.clip  # noqa: F401 - before a test's own import of open_clip, wh
 
 TESTS = Path(__file__).resolve().parent
 
+pytest.register_assert_rewrite("spg_dist.testing")  # contracts: their failures show values, as a test's do
+
 
 WHOLE_JOBS = [
     TESTS / folder

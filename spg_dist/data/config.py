@@ -8,6 +8,9 @@ from typing import Literal
 
 from spg_dist.data.datasets import DATASETS
 
+OTHER_NAMES = ("drawn", "auto", "folder")
+"""What `data.dataset` may be beside the name of a published data set."""
+
 
 @dataclass
 class DataConfig:
@@ -63,7 +66,7 @@ class DataConfig:
 
 
 def _require_known(dataset: str) -> None:
-    known = ["drawn", "auto", "folder", *DATASETS.names()]
+    known = [*OTHER_NAMES, *DATASETS.names()]
     if dataset not in known:
         near = difflib.get_close_matches(dataset, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

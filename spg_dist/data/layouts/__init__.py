@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from cache.extensions import Table, modules_of
 from spg_dist.data.manifest import Split
 
-Reason = Literal["deeper than the class folders", "outside the class folders", "in formats that are not read"]
-
 
 class PassedOver(NamedTuple):
-    """An image that a layout comes across and does not use. `path` is relative to the listing's root."""
+    """An image that a layout comes across and does not use. `path` is relative to the listing's root, `reason` is said
+    after a number of images: "outside the class folders"."""
 
     path: str
-    reason: Reason
+    reason: str
 
 
 class FoundImage(NamedTuple):
-    """An image file on disk. `path` is relative to the listing's root; `split` is None where folders do not say it."""
+    """An image file on disk. `path` is relative to the listing's root; `split` is None where it must be drawn, or where
+    rows say it."""
 
     path: str
     domain: str
@@ -60,7 +60,8 @@ class Listing:
     Arguments:
         root: absolute folder that paths are relative to.
         images: image files on disk.
-        rows: lines of split files, None where the layout has none.
+        rows: lines of split files that give images of class folders their splits; then all else is unused, and a row
+            may not contradict its folder. None where the images say all: by their folders, or by a list of their own.
         splits: where the splits come from, for the log; empty if they must be drawn.
         passed_over: image files on disk that are not in `images`.
     """

@@ -105,3 +105,16 @@ def test_the_published_gap_in_domainnet_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "domainnet" / "painting" / "apple").rename(tmp_path / "domainnet" / "painting" / "t-shirt")
     with pytest.raises(DatasetError, match="painting has no images of apple"):
         load_manifest(DataConfig(dataset="domainnet", root=str(tmp_path)), tmp_path / "w")
+
+
+def test_the_documentation_has_the_published_counts() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {row[0].strip("`"): row[1:] for row in rows if row[0].strip("`") in DATASETS}
+    assert len(told) >= 5
+    for name, (domains, classes, images) in told.items():
+        dataset = DATASETS[name]
+        assert domains == ", ".join(f"{domain} {count:,}" for domain, count in dataset.images.items())
+        assert (classes, images) == (str(dataset.class_count), f"{sum(dataset.images.values()):,}")
