@@ -26,6 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--dataset", default="auto", metavar="NAME", help=expected)
     plugin = "a file that adds a data set or a layout, as in plugins=[FILE]; may be given several times"
     check.add_argument("--plugin", action="append", default=[], metavar="FILE", help=plugin)
+    lacking = "as data.allow_absent_classes: a domain of a folder of your own may lack classes"
+    check.add_argument("--allow-absent-classes", action="store_true", help=lacking)
     digest = "also read every file, and list images that stand twice, byte for byte"
     check.add_argument("--digest", action="store_true", help=digest)
     decode = "also decode every image (digests too), list those that cannot be, and where encode.pixels matters"
@@ -38,7 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
 def check_data(arguments: argparse.Namespace) -> int:
     """`spg-dist data check`: print the report; returns the exit status."""
     load_plugins(arguments.plugin)
-    config = DataConfig(dataset=arguments.dataset, root=arguments.root)
+    config = DataConfig(
+        dataset=arguments.dataset, root=arguments.root, allow_absent_classes=arguments.allow_absent_classes
+    )
     report = check_dataset(config, decode=arguments.decode, digest=arguments.digest)
     render(report)
     return 0 if report.ok else FAULTY

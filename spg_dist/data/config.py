@@ -35,6 +35,11 @@ class DataConfig:
     max_set_aside_share: float = 0.01
     """Share of images (0 to 1) that may be set aside as unreadable before the job fails."""
 
+    allow_absent_classes: bool = False
+    """For a folder of one's own: whether a domain may lack classes that another one has; an error otherwise. A target
+    is tested on the classes that it has; a source, and its prompt label, are trained on them; all of it against the
+    names of all classes."""
+
     duplicates: Literal["keep", "drop"] = "keep"
     """Images that stand, byte for byte, in a domain or data set that a run must not see: `keep` trains on them all the
     same, as the published protocols do, and warns; `drop` leaves them out of its sources' train and val, never out of a
@@ -55,6 +60,11 @@ class DataConfig:
         if self.images_per_class < 4:
             raise ValueError(
                 f"data.images_per_class is {self.images_per_class}, expected at least 4 (train and val need two each)"
+            )
+        if self.allow_absent_classes and self.dataset not in ("folder", "auto"):
+            raise ValueError(
+                f"data.allow_absent_classes is true, but data.dataset is {self.dataset}: only a folder of your own "
+                f"(folder, or auto) may lack classes; what a published data set lacks is known"
             )
         if self.dataset == "drawn" and self.root:
             raise ValueError(

@@ -22,12 +22,14 @@ class FoundDataset:
         layout: the layout's title.
         listing: the images and split rows, under their names on disk.
         published: what is known of it, None for a folder of the user's own.
+        may_lack_classes: whether a domain may have no images of a class that another one has.
     """
 
     name: str
     layout: str
     listing: Listing
     published: PublishedDataset | None
+    may_lack_classes: bool = False
 
     def domain(self, folder: str) -> str | None:
         """The domain's name in the manifest; None if the published data set has no such domain."""
@@ -107,7 +109,7 @@ def _list(folder: Path, config: DataConfig) -> FoundDataset | None:
         classes = {image.class_folder for image in listing.images}
         dataset = recognise({image.domain for image in listing.images}, classes)
     name = config.name or (dataset.title if dataset else folder.name)
-    found = FoundDataset(name, layout.title, listing, dataset)
+    found = FoundDataset(name, layout.title, listing, dataset, config.allow_absent_classes and dataset is None)
     # A folder of another data set, or the folder above, is not the one that was named.
     if not any(found.domain(domain) for domain in found.domain_folders()):
         return None
