@@ -19,11 +19,10 @@ from pathlib import Path
 from benchmarks.claims import Claim, print_table
 from benchmarks.encode import PACS_SIDE, draw
 from benchmarks.reference_cost import WHOLE_HOURS
-from spg_dist.data.published import PUBLISHED
+from spg_dist.data.datasets.pacs import DATASET as PACS
 from spg_dist.progress.duration import duration_text
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PACS = PUBLISHED["pacs"]
 
 
 def draw_data_set(root: Path, share: float) -> int:

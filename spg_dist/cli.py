@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import get_args
 
 from cache import command_line as cache_commands
+from cache.extensions import load_plugins
 from spg_dist.data import DataConfig, check_dataset, render
-from spg_dist.data.config import DatasetName
 from spg_dist.pipeline.errors import reported_errors
 
 FAULTY = 1
-NEEDS_NO_ROOT = "drawn"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,10 +22,12 @@ def build_parser() -> argparse.ArgumentParser:
     does = "Count images by domain and class beside the published counts; say what is missing or extra."
     check = commands.add_parser("check", help=does, description=f"{does} Exit status 1: something is missing or bad.")
     check.add_argument("root", help="folder of the data set, or the folder that holds it")
-    datasets = [name for name in get_args(DatasetName) if name != NEEDS_NO_ROOT]
-    check.add_argument(
-        "--dataset", default="auto", choices=datasets, help="the data set to expect; auto (the default) recognises it"
-    )
+    expected = "the data set to expect, e.g. pacs, or folder for one of your own; auto (the default) recognises it"
+    check.add_argument("--dataset", default="auto", metavar="NAME", help=expected)
+    plugin = "a file that adds a data set or a layout, as in plugins=[FILE]; may be given several times"
+    check.add_argument("--plugin", action="append", default=[], metavar="FILE", help=plugin)
+    lacking = "as data.allow_absent_classes: a domain of a folder of your own may lack classes"
+    check.add_argument("--allow-absent-classes", action="store_true", help=lacking)
     digest = "also read every file, and list images that stand twice, byte for byte"
     check.add_argument("--digest", action="store_true", help=digest)
     decode = "also decode every image (digests too), list those that cannot be, and where encode.pixels matters"
@@ -39,7 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_data(arguments: argparse.Namespace) -> int:
     """`spg-dist data check`: print the report; returns the exit status."""
-    config = DataConfig(dataset=arguments.dataset, root=arguments.root)
+    load_plugins(arguments.plugin)
+    config = DataConfig(
+        dataset=arguments.dataset, root=arguments.root, allow_absent_classes=arguments.allow_absent_classes
+    )
     report = check_dataset(config, decode=arguments.decode, digest=arguments.digest)
     render(report)
     return 0 if report.ok else FAULTY

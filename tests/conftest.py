@@ -25,6 +25,8 @@ TESTS = Path(__file__).resolve().parent
 settings.register_profile("spg-dist", deadline=None, derandomize=True)
 settings.load_profile("spg-dist")
 
+pytest.register_assert_rewrite("spg_dist.testing")  # contracts: their failures show values, as a test's do
+
 
 WHOLE_JOBS = [
     TESTS / folder

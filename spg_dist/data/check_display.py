@@ -10,6 +10,7 @@ from rich.table import Table
 
 from spg_dist.data.checking import CheckReport
 from spg_dist.data.duplicates import in_words
+from spg_dist.data.remarks import ABSENT_CLASSES_MEAN
 
 SHOWN_PATHS = 20
 
@@ -94,10 +95,11 @@ def _by_reason(title: str, paths: Sequence[tuple[str, str]]) -> list[tuple[str, 
 def _print_lists(report: CheckReport, out: Console, shown_paths: int) -> None:
     unreadable = [f"{path}: {reason}" for path, reason in report.unreadable]
     classes = [f"{domain}: {name}" for domain, name in report.absent_classes]
+    allowed = f" (allowed: {ABSENT_CLASSES_MEAN})" if report.may_lack_classes else ""
     lists: list[tuple[str, Sequence[str]]] = [
         ("named in split files but not on disk", report.absent_images),
         ("on disk but in no split file (not used)", report.unlisted_images),
-        ("classes absent from a domain", classes),
+        (f"classes absent from a domain{allowed}", classes),
         ("folders that are no domain of this data set (not used)", report.unknown_folders),
         *_by_reason("{} (not used)", report.passed_over),
         ("unreadable images", unreadable),

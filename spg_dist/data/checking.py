@@ -53,6 +53,7 @@ class CheckReport:
         absent_images: named in split files, not on disk.
         unlisted_images: on disk, in no split file (empty where there are no split files).
         absent_classes: (domain, class) without images, though another domain has the class.
+        may_lack_classes: whether that is allowed.
         unknown_folders: folders with images that are no domain of the published data set.
         passed_over: images on disk that the layout has no place for, or whose format is not read.
         unreadable: (path, reason), empty unless images were decoded.
@@ -77,6 +78,7 @@ class CheckReport:
     absent_images: tuple[str, ...]
     unlisted_images: tuple[str, ...]
     absent_classes: tuple[tuple[str, str], ...]
+    may_lack_classes: bool
     unknown_folders: tuple[str, ...]
     passed_over: tuple[PassedOver, ...]
     unreadable: tuple[tuple[str, str], ...]
@@ -143,6 +145,7 @@ def check_dataset(config: DataConfig, decode: bool = False, digest: bool = False
         absent_images=tuple(sorted(path for paths in absent_rows(found).values() for path in paths)),
         unlisted_images=() if in_rows is None else tuple(sorted({i.path for i in on_disk} - in_rows)),
         absent_classes=tuple(absent_classes(found, on_disk, domains)),
+        may_lack_classes=found.may_lack_classes,
         unknown_folders=tuple(unknown_folders(found)),
         passed_over=listing.passed_over,
         unreadable=tuple(unreadable),

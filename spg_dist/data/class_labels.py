@@ -6,10 +6,10 @@ DomainNet's folders are sorted as its published lists number them, without regar
 
 from __future__ import annotations
 
+from spg_dist.data.datasets import plain
 from spg_dist.data.errors import DatasetError
 from spg_dist.data.layouts import SplitRow
 from spg_dist.data.locating import FoundDataset
-from spg_dist.data.published import plain
 
 
 def class_labels(found: FoundDataset) -> dict[str, int]:

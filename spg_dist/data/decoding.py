@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from spg_dist.data.errors import ImageRejected
+from spg_dist.data.image_files import FORMATS
 
 Pixels = Literal["upright", "published"]
 
@@ -21,8 +22,6 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImageP
 warnings.filterwarnings(
     "ignore", message="Palette images with Transparency", category=UserWarning, module=r"PIL\.Image"
 )
-# Only formats that Pillow decodes itself: EPS, for one, would start Ghostscript on a file from the data set.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # Pillow's own warning threshold. A photograph of this size (89 megapixels) would need 270 MB as RGB.
 MAX_PIXELS = 89_478_485
 # EXIF's orientation to what makes the picture upright; 1 is upright.
@@ -60,7 +59,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         if path.stat().st_size == 0:
             raise ImageRejected("the file is empty (0 bytes)")
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=tuple(FORMATS)) as image:
             _check_size(image)
             image.load()
             yield image

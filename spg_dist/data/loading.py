@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from spg_dist.data.class_labels import class_labels
@@ -20,21 +21,32 @@ from spg_dist.data.validation import (
     require_same_classes,
     require_train_and_val,
 )
+from spg_dist.embedded import drawn_at_home
+from spg_dist.home import resolve
 
 log = logging.getLogger(__name__)
 
+DRAWN_SPLITS = "the embedded data set's own, drawn with its images"
+
 
 def load_manifest(config: DataConfig, writable_splits: Path) -> Manifest:
-    """The manifest of any data set on disk, in any of the known layouts.
+    """The manifest of any data set in any of the known layouts; the embedded one is drawn first.
 
     Arguments:
-        config: `dataset` other than "drawn"; a drawn data set is loaded as "folder" once it is on disk.
+        config: a relative `root` is taken from the home folder.
         writable_splits: folder for splits that have to be drawn; nothing is ever written into `config.root`.
 
     Raises:
         DatasetError: the folder, its split files or classes are not as expected; the message names the cure.
+        ValueError: `root` is no path, or the embedded data set's folder holds something else.
     """
-    assert config.dataset != "drawn", "a drawn data set is loaded as a folder once it is on disk"
+    if config.dataset == "drawn":
+        own = DataConfig("folder", str(drawn_at_home(config.images_per_class)), name=config.name or "drawn")
+        return replace(_load(own, writable_splits), splits_source=DRAWN_SPLITS)
+    return _load(replace(config, root=str(resolve(config.root))), writable_splits)
+
+
+def _load(config: DataConfig, writable_splits: Path) -> Manifest:
     found = find_dataset(config)
     require_rows_present(found)
     images = named_images(found)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spg_dist.data.config import DataConfig
+from spg_dist.data.datasets import DATASETS, PublishedDataset, published, recognise, spaced
 from spg_dist.data.errors import DatasetError
-from spg_dist.data.layouts import FOLDER_LAYOUTS, LAYOUTS, SPLITS_NEXT_TO_IMAGES, Layout, Listing
-from spg_dist.data.layouts.listing import subfolders, walk_images
-from spg_dist.data.published import PUBLISHED, PublishedDataset, plain, recognise, spaced
+from spg_dist.data.image_files import subfolders, walk_images
+from spg_dist.data.layouts import Layout, Listing, layouts_for
 from spg_dist.file_names import require_utf8, to_text
 
 
@@ -19,15 +19,17 @@ class FoundDataset:
 
     Arguments:
         name: for results.
-        layout: the layout's name.
+        layout: the layout's title.
         listing: the images and split rows, under their names on disk.
         published: what is known of it, None for a folder of the user's own.
+        may_lack_classes: whether a domain may have no images of a class that another one has.
     """
 
     name: str
     layout: str
     listing: Listing
     published: PublishedDataset | None
+    may_lack_classes: bool = False
 
     def domain(self, folder: str) -> str | None:
         """The domain's name in the manifest; None if the published data set has no such domain."""
@@ -54,8 +56,7 @@ def find_dataset(config: DataConfig) -> FoundDataset:
         DatasetError: no such root, no images, no known layout, or several data sets to choose from.
     """
     root = _with_splits(_existing_root(config), config)
-    named = PUBLISHED.get(config.dataset)
-    found = [f for folder in _candidates(root, config) if (f := _list(folder, config, named)) is not None]
+    found = [f for folder in _candidates(root, config) if (f := _list(folder, config)) is not None]
     # The root itself comes first: where it is a data set, its subfolders are not searched for another.
     if found and found[0].listing.root == root:
         return found[0]
@@ -78,41 +79,37 @@ def _existing_root(config: DataConfig) -> Path:
 
 def _with_splits(root: Path, config: DataConfig) -> Path:
     """The folder above, where the root is an `images/` whose published splits lie there: they are used, not drawn."""
-    layouts = [layout for layout in _layouts(config) if layout in SPLITS_NEXT_TO_IMAGES]
+    layouts = [layout for layout in layouts_for(config.dataset) if layout.splits_next_to_images]
     if root.name == "images" and any(layout.matches(root.parent) for layout in layouts):
         return root.parent
     return root
 
 
-def _layouts(config: DataConfig) -> tuple[Layout, ...]:
-    return FOLDER_LAYOUTS if config.dataset == "folder" else LAYOUTS
-
-
 def _wanted(config: DataConfig) -> str:
-    named = PUBLISHED.get(config.dataset)
-    return f"the folder of {named.name}" if named else "a folder <domain>/<class>/<images>, or of a published data set"
+    named = published(config.dataset)
+    return f"the folder of {named.title}" if named else "a folder <domain>/<class>/<images>, or of a published data set"
 
 
 def _candidates(root: Path, config: DataConfig) -> list[Path]:
     """The root, then those of its folders whose name is one that the data set has in circulation."""
     if config.dataset == "folder":
         return [root]
-    sought = [PUBLISHED[config.dataset]] if config.dataset in PUBLISHED else list(PUBLISHED.values())
-    names = {name for dataset in sought for name in dataset.folders}
-    return [root, *(root / name for name in subfolders(root) if plain(name) in names)]
+    named = published(config.dataset)
+    sought = [named] if named else list(DATASETS)
+    return [root, *(root / name for name in subfolders(root) if any(dataset.is_called(name) for dataset in sought))]
 
 
-def _list(folder: Path, config: DataConfig, named: PublishedDataset | None) -> FoundDataset | None:
+def _list(folder: Path, config: DataConfig) -> FoundDataset | None:
     layout = _layout(folder, config)
     if layout is None:
         return None
     listing = _in_text(layout.read(folder))
-    published = named
+    dataset = published(config.dataset)
     if config.dataset == "auto":
         classes = {image.class_folder for image in listing.images}
-        published = recognise({image.domain for image in listing.images}, classes)
-    name = config.name or (published.name if published else folder.name)
-    found = FoundDataset(name, layout.name, listing, published)
+        dataset = recognise({image.domain for image in listing.images}, classes)
+    name = config.name or (dataset.title if dataset else folder.name)
+    found = FoundDataset(name, layout.title, listing, dataset, config.allow_absent_classes and dataset is None)
     # A folder of another data set, or the folder above, is not the one that was named.
     if not any(found.domain(domain) for domain in found.domain_folders()):
         return None
@@ -134,14 +131,14 @@ def _in_text(listing: Listing) -> Listing:
 
 
 def _layout(folder: Path, config: DataConfig) -> Layout | None:
-    return next((layout for layout in _layouts(config) if layout.matches(folder)), None)
+    return next((layout for layout in layouts_for(config.dataset) if layout.matches(folder)), None)
 
 
 def _not_found(root: Path, config: DataConfig) -> DatasetError:
     if next(walk_images(root), None) is None:
         return DatasetError(f"no images at all under {root}: check data.root, or unpack the data set there")
-    sought = "; ".join(layout.expects for layout in _layouts(config))
-    named = PUBLISHED.get(config.dataset)
+    sought = "; ".join(layout.expects for layout in layouts_for(config.dataset))
+    named = published(config.dataset)
     domains = f", with the domains {', '.join(named.domains)}" if named else ""
     seen = ", ".join(subfolders(root)[:8]) or "no folders"
     layout = "known layout" if config.dataset == "auto" else f"layout known for {config.dataset!r}"

@@ -37,7 +37,7 @@ class Manifest:
         left_out: paths the protocol excludes from stage 2 and the test (PACS: one sketch), kept for stage 1.
         splits_source: the layout and where the splits came from, for the log.
         remarks: more lines for the log: which release it is, what on disk is not used.
-        published: whether it is one of the five published data sets, whose faults are known and stay.
+        published: whether it is a published data set, whose faults are known and stay.
     """
 
     dataset: str

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 
 from spg_dist.data.errors import first_three
 from spg_dist.data.locating import FoundDataset
-from spg_dist.data.validation import NamedImage, named_images
+from spg_dist.data.validation import NamedImage, absent_classes, named_images
+
+ABSENT_CLASSES_MEAN = (
+    "a target is tested on the classes that it has; a source, and its prompt label, are trained on them; all of it "
+    "against the names of all classes"
+)
 
 
 def remarks(found: FoundDataset, used: list[NamedImage]) -> tuple[str, ...]:
@@ -17,7 +22,11 @@ def remarks(found: FoundDataset, used: list[NamedImage]) -> tuple[str, ...]:
         used: the images of the manifest.
     """
     release = release_of(found)
-    lines = [f"release: {release} of {found.published.name}"] if found.published and release else []
+    lines = [f"release: {release} of {found.published.title}"] if found.published and release else []
+    absent = absent_classes(found, used, sorted({i.domain for i in used})) if found.may_lack_classes else []
+    if absent:
+        pairs = first_three([f"{domain}: {name}" for domain, name in absent])
+        lines.append(f"classes absent from a domain ({pairs}) are allowed: {ABSENT_CLASSES_MEAN}")
     unused = list(_unused(found, used))
     if unused:
         lines.append(f"not used: {'; '.join(unused)}: `spg-dist data check` lists them")

@@ -80,16 +80,17 @@ def absent_classes(found: FoundDataset, images: list[NamedImage], domains: list[
 
 
 def require_same_classes(found: FoundDataset, images: list[NamedImage], domains: list[str]) -> None:
-    """All domains must have images of the same classes."""
+    """All domains must have images of the same classes, unless they may lack some."""
     absent = absent_classes(found, images, domains)
-    if absent:
+    if absent and not found.may_lack_classes:
         domain, name = absent[0]
         names = [n for d, n in absent if d == domain]
         others = sorted({image.domain for image in images if image.class_name == name})
+        own = "" if found.published else ". Where it is meant to be so, give data.allow_absent_classes=true"
         raise DatasetError(
             f"{found.name} in {found.listing.root}: domain {domain} has no images of {first_three(names)}, which "
             f"{', '.join(others)} {'have' if len(others) > 1 else 'has'}. All domains need the same classes: add the "
-            "images, correct the folder's name, or take the class out of the other domains"
+            f"images, correct the folder's name, or take the class out of the other domains{own}"
         )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from spg_dist.embedded.drawing import draw
 from spg_dist.embedded.vocabulary import DRAWN_CLASSES, DRAWN_DOMAINS
+from spg_dist.home import home
 
 RECORD_NAME = "drawn.json"
 """Written last: says with which parameters the folder was drawn, and by its presence that it is complete."""
@@ -22,6 +23,11 @@ DRAWING_VERSION = 1
 """Raised whenever the same class, domain, seed and index no longer give the same image."""
 
 TRAIN_SHARE = 0.7
+
+
+def drawn_at_home(images_per_class: int) -> Path:
+    """The embedded data set's folder in the home folder, drawn unless it is there already."""
+    return write_drawn_dataset(home() / "data" / f"drawn-{images_per_class}", images_per_class)
 
 
 def write_drawn_dataset(folder: Path, images_per_class: int, seed: int = 1) -> Path:

@@ -24,6 +24,7 @@ PLACES = (
     "clip.device",
     "data.root",
     "data.max_set_aside_share",
+    "data.allow_absent_classes",  # what is absent shows in the images
     "cache.root",
     "cache.store",
     "encode.batch_size",

@@ -19,7 +19,7 @@ from cache.durable import write_text
 from spg_dist.clip.load import Clip, load_clip
 from spg_dist.config import Config, load_config
 from spg_dist.data import Manifest
-from spg_dist.data.layouts.listing import IMAGE_SUFFIXES, walk_images
+from spg_dist.data.image_files import IMAGE_SUFFIXES, walk_images
 from spg_dist.encode.encoder import ImageEncoder
 from spg_dist.encode.job import CachedViews
 from spg_dist.encode.transform import ImageTransform

@@ -10,13 +10,12 @@ import torch
 from spg_dist.clip.load import Clip
 from spg_dist.config import Config
 from spg_dist.data import DataConfig, Manifest, load_manifest
-from spg_dist.embedded import write_drawn_dataset
 from spg_dist.encode.job import EncodeJob, EncodeSummary
 from spg_dist.encode.shard import loaded_clip
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.home import home, resolve
+from spg_dist.home import home
 from spg_dist.methods import method_of
 from spg_dist.pipeline.duplicates import require_images_left, say_duplicates
 from spg_dist.pipeline.executor import Executor
@@ -46,15 +45,7 @@ def load_images(config: Config, display: Display) -> list[Manifest]:
 
 
 def _load_manifest(data: DataConfig, display: Display) -> Manifest:
-    """The manifest of one data set; the embedded one is drawn first."""
-    drawn = data.dataset == "drawn"
-    if drawn:
-        folder = home() / "data" / f"drawn-{data.images_per_class}"
-        write_drawn_dataset(folder, data.images_per_class)
-        data = DataConfig(dataset="folder", root=str(folder), name=data.name or "drawn")
-    manifest = load_manifest(replace(data, root=str(resolve(data.root))), home() / "splits")
-    if drawn:
-        manifest = replace(manifest, splits_source="the embedded data set's own, drawn with its images")
+    manifest = load_manifest(data, home() / "splits")
     display.say(
         f"{manifest.dataset}: {len(manifest.images)} images, {len(manifest.domains)} domains "
         f"({', '.join(manifest.domains)}), {len(manifest.class_names)} classes in {manifest.root}"

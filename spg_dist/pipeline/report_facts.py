@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from spg_dist.config import Config
+from spg_dist.data.datasets import DATASETS
 from spg_dist.encode.job import EncodeSummary
 from spg_dist.evaluation.results import UNLIKE_THE_PAPER
 from spg_dist.home import home
@@ -88,10 +89,9 @@ def unlike_the_paper(config: Config, method: Method[Any]) -> str:
 
 def is_the_papers_setting(material: Material) -> bool:
     """OpenAI's weights, a whole published data set, and the paper's rule of model selection."""
-    full = {"PACS": 9000, "VLCS": 10000, "OfficeHome": 15000, "TerraIncognita": 20000, "DomainNet": 15000}
-    images = full.get(material.manifest.dataset)
+    needed = {dataset.title: dataset.images_of_paper for dataset in DATASETS}.get(material.manifest.dataset, 0)
     selected_alike = material.core.selection == "source-val"
-    whole = images is not None and len(material.manifest.images) >= images
+    whole = 0 < needed <= len(material.manifest.images)
     copies_left_out = material.core.data.duplicates == "drop" and bool(material.duplicates.groups)
     return material.clip.openai_weights and selected_alike and whole and not copies_left_out
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from spg_dist.data.datasets import DATASETS, PublishedDataset
+
 
 @dataclass(frozen=True)
 class PublishedFigure:
@@ -42,13 +44,14 @@ def published_figure(
         return None
     network = _resolve("backbone", backbone)
     approach = _resolve("method", method)
-    trained_on = _resolve("dataset", dataset)
+    trained_on = _dataset(dataset)
+    if trained_on is None:
+        return None
     if protocol == "cross-dataset":
-        if trained_on != "DomainNet":
-            return None
-        return _from_table(protocol, network, approach, "average" if target is None else _resolve("dataset", target))
+        tested = "average" if target is None else _title(target)
+        return _from_table(protocol, network, approach, tested) if trained_on.title == "DomainNet" else None
     if target is None:
-        return _from_table(protocol, network, approach, trained_on)
+        return _from_table(protocol, network, approach, trained_on.title)
     return _from_targets(protocol, network, approach, trained_on, target)
 
 
@@ -64,15 +67,14 @@ def averages_like_the_paper(dataset: str, protocol: str, pairs: Iterable[tuple[s
     An average over two of four targets must not stand beside one over all four.
     """
     pairs = set(pairs)
-    domains: dict[str, Any] = _paper()["aliases"]["target"]
     if protocol == "cross-dataset":
-        return {_resolve("dataset", target) for _, target in pairs} == set(domains) - {"DomainNet"}
-    name = _resolve("dataset", dataset)
-    if name not in domains:
+        return {_title(target) for _, target in pairs} == set(_paper()["by_target"]["figures"]) - {"DomainNet"}
+    own = _dataset(dataset)
+    if own is None:
         return False
-    targets = {_resolve_target(name, target) for _, target in pairs}
-    expected_pairs = len(domains[name]) * (len(domains[name]) - 1 if protocol == "single-source" else 1)
-    return targets == set(domains[name]) and len(pairs) == expected_pairs
+    targets = {own.canonical_domain(target) for _, target in pairs}
+    expected_pairs = len(own.domains) * (len(own.domains) - 1 if protocol == "single-source" else 1)
+    return targets == set(own.domains) and len(pairs) == expected_pairs
 
 
 def _from_table(protocol: str, backbone: str, method: str, column: str) -> PublishedFigure | None:
@@ -84,20 +86,35 @@ def _from_table(protocol: str, backbone: str, method: str, column: str) -> Publi
     return None
 
 
-def _from_targets(protocol: str, backbone: str, method: str, dataset: str, target: str) -> PublishedFigure | None:
+def _from_targets(
+    protocol: str, backbone: str, method: str, dataset: PublishedDataset, target: str
+) -> PublishedFigure | None:
     printed = _paper()["by_target"]
     if (protocol, method) != (printed["protocol"], printed["method"]):
         return None
-    figures = printed["figures"].get(dataset, {}).get(backbone)
-    domain = _resolve_target(dataset, target)
-    if figures is None or domain is None:
+    table = printed["figures"][dataset.title]
+    domains = [dataset.canonical_domain(name) for name in table["columns"]]
+    domain = dataset.canonical_domain(target)
+    if backbone not in table or domain is None:
         return None
-    return _figure(figures[list(_paper()["aliases"]["target"][dataset]).index(domain)], printed["name"])
+    return _figure(table[backbone][domains.index(domain)], printed["name"])
 
 
 def _figure(text: object, table: str) -> PublishedFigure:
     mean, _, error = str(text).partition("±")
     return PublishedFigure(float(mean), float(error) if error else None, _paper()["source"], table)
+
+
+def _dataset(name: str) -> PublishedDataset | None:
+    """The data set of this name that the paper has figures of."""
+    printed = _paper()["by_target"]["figures"]
+    return next((dataset for dataset in DATASETS if dataset.title in printed and dataset.is_called(name)), None)
+
+
+def _title(dataset: str) -> str:
+    """What the tables call a data set; a name that they do not have stays as it is."""
+    found = _dataset(dataset)
+    return found.title if found else dataset
 
 
 def _resolve(kind: str, name: str) -> str:
@@ -111,19 +128,10 @@ def _own_names(kind: str) -> dict[str, str]:
     aliases: dict[str, list[str]] = paper["aliases"][kind]
     plain = {
         "backbone": {table["backbone"] for table in paper["tables"]},
-        "dataset": {column for table in paper["tables"] for column in table["columns"] if column != "average"},
         "method": {method for table in paper["tables"] for method in table["methods"]},
     }[kind]
     names = {_bare(name): name for name in plain}
     return names | {_bare(other): name for name, others in aliases.items() for other in others}
-
-
-def _resolve_target(dataset: str, target: str) -> str | None:
-    domains: dict[str, list[str]] = _paper()["aliases"]["target"].get(dataset, {})
-    for name, others in domains.items():
-        if _bare(target) in {_bare(name), *map(_bare, others)}:
-            return name
-    return None
 
 
 def _bare(name: str) -> str:

@@ -39,7 +39,7 @@ def build(root: Path, names: dict[str, str], domains: Sequence[str] = DOMAINS, c
 
 
 def load(root: Path, dataset: str = "folder") -> tuple[str, ...]:
-    config = DataConfig(dataset=dataset, root=str(root))  # type: ignore[arg-type]
+    config = DataConfig(dataset=dataset, root=str(root))
     return load_manifest(config, root.parent / "drawn").class_names
 
 

@@ -9,7 +9,7 @@ import pytest
 from drawn_material import CLASSES, DOMAINS, draw_images
 
 from spg_dist.data import DataConfig, check_dataset, load_manifest
-from spg_dist.data.layouts.listing import SYSTEM_FOLDERS
+from spg_dist.data.image_files import SYSTEM_FOLDERS
 from spg_dist.embedded.drawing import draw
 from spg_dist.pipeline.prediction import find_images
 
@@ -29,7 +29,7 @@ def put_image(folder: Path, name: str = "0.png") -> None:
 
 def seen(root: Path, dataset: str = "folder") -> Iterator[object]:
     """Domains, classes and number of images as the job, the check and predict have them."""
-    config = DataConfig(dataset=dataset, root=str(root))  # type: ignore[arg-type]
+    config = DataConfig(dataset=dataset, root=str(root))
     manifest, report = load_manifest(config, root.parent / "splits"), check_dataset(config)
     yield manifest.domains, manifest.class_names, len(manifest.images)
     yield report.domains, report.class_names, sum(report.images.values())

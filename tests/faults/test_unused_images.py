@@ -11,7 +11,7 @@ from rich.console import Console
 
 from spg_dist.config import parse_config
 from spg_dist.data import DataConfig, check_dataset, load_manifest, render
-from spg_dist.data.layouts.listing import UNREAD_SUFFIXES
+from spg_dist.data.image_files import UNREAD_SUFFIXES
 from spg_dist.embedded.drawing import draw
 from spg_dist.pipeline.prediction import find_images
 from spg_dist.pipeline.prepare import load_images

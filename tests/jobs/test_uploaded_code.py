@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ray._private.runtime_env.packaging import create_package
 
-from spg_dist.data.layouts.listing import IMAGE_SUFFIXES
+from spg_dist.data.image_files import IMAGE_SUFFIXES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CODE = ("spg_dist", "cache", "tuning", "jobs", "benchmarks")

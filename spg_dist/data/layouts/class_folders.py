@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spg_dist.data.layouts.class_walk import ClassWalk
-from spg_dist.data.layouts.listing import Layout, Listing, domain_folders, has_image, image_base, subfolders
+from spg_dist.data.class_walk import ClassWalk
+from spg_dist.data.image_files import domain_folders, has_image, image_base, subfolders
+from spg_dist.data.layouts import Layout, Listing
 
 
 def _matches(folder: Path) -> bool:
@@ -23,9 +24,11 @@ def _read(folder: Path) -> Listing:
     return Listing(folder, images, rows=None, splits="", passed_over=tuple(walk.passed_over))
 
 
-CLASS_FOLDERS = Layout(
-    name="class folders (DomainBed's or any)",
+LAYOUT = Layout(
+    name="class-folders",
+    title="class folders (DomainBed's or any)",
     expects="<root>/<domain>/<class>/<image>, or the same beneath <root>/images",
+    rank=50,
     matches=_matches,
     read=_read,
 )

@@ -7,16 +7,8 @@ from pathlib import Path
 
 from spg_dist.data.confinement import forward
 from spg_dist.data.errors import DatasetError
-from spg_dist.data.layouts.listing import (
-    SPLIT_FILES_FOLDER,
-    FoundImage,
-    Layout,
-    Listing,
-    PassedOver,
-    SplitRow,
-    image_base,
-    walk_images,
-)
+from spg_dist.data.image_files import SPLIT_FILES_FOLDER, image_base, walk_images
+from spg_dist.data.layouts import FoundImage, Layout, Listing, PassedOver, SplitRow
 from spg_dist.data.split_files import FileRow, read_split_file, split_files
 
 VLCS_COPIES = frozenset({"train", "crossval"})
@@ -100,9 +92,12 @@ def _holder(image: FoundImage) -> str:
     return image.path.rsplit("/", 3)[-3]
 
 
-SPG_SPLITS = Layout(
-    name="SPG authors'",
+LAYOUT = Layout(
+    name="spg-splits",
+    title="SPG authors'",
     expects=f"<root>/{SPLIT_FILES_FOLDER}/<letter>_train_val_split.json and <root>/images/<domain>/<class>/<image>",
+    rank=10,
     matches=lambda folder: bool(split_files(folder / SPLIT_FILES_FOLDER)),
     read=_read,
+    splits_next_to_images=True,
 )

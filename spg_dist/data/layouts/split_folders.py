@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spg_dist.data.layouts.class_walk import ClassWalk
-from spg_dist.data.layouts.listing import Layout, Listing, domain_folders, image_base, subfolders
+from spg_dist.data.class_walk import ClassWalk
+from spg_dist.data.image_files import domain_folders, image_base, subfolders
+from spg_dist.data.layouts import Layout, Listing
 from spg_dist.data.manifest import Split
 
 SPLIT_OF_FOLDER: dict[str, Split] = {"train": "train", "crossval": "val", "val": "val", "test": "test"}
@@ -42,9 +43,12 @@ def _read(folder: Path) -> Listing:
     return Listing(folder, images, rows=None, splits=splits, passed_over=tuple(walk.passed_over))
 
 
-SPLIT_FOLDERS = Layout(
-    name="split folders (Dassl's VLCS and OfficeHome-DG)",
+LAYOUT = Layout(
+    name="split-folders",
+    title="split folders (Dassl's VLCS and OfficeHome-DG)",
     expects="<root>/<domain>/{train,crossval or val,test}/<class>/<image>",
+    rank=40,
     matches=_matches,
     read=_read,
+    serves_folder=False,  # a class of one's own may be called "train"
 )

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from PIL import Image
+
+from spg_dist.testing.images import put_images
+from spg_dist.testing.layouts import Tree
 
 PACS_DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
+VLCS_DOMAINS = ("caltech", "labelme", "pascal", "sun")
 TERRA_DOMAINS = ("location_100", "location_38", "location_43", "location_46")
 DOMAINNET_DOMAINS = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
-
-
-def _image_bytes(kind: str) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (4, 4), (200, 30, 60)).save(stream, kind)
-    return stream.getvalue()
-
-
-PNG, JPEG = _image_bytes("PNG"), _image_bytes("JPEG")
-
-
-@dataclass
-class Tree:
-    """A data set on disk and what its manifest is to say.
-
-    Arguments:
-        dataset: value of data.dataset; folder: the data set's own folder.
-        domains, class_names: as expected in the manifest.
-        drawn: whether the splits must be drawn.
-        per_class: expected images by split, in each class of each domain.
-    """
-
-    dataset: str
-    folder: Path
-    domains: tuple[str, ...]
-    class_names: tuple[str, ...]
-    drawn: bool
-    per_class: dict[str, int] = field(default_factory=lambda: {"train": 3, "val": 1})
-
-
-def put(folder: Path, *paths: str) -> list[str]:
-    """Write an image to each relative path, no two with the same bytes; returns the paths."""
-    for path in paths:
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes((JPEG if path.endswith((".jpg", ".JPG")) else PNG) + path.encode())
-    return list(paths)
 
 
 def put_classes(folder: Path, domains: tuple[str, ...], classes: tuple[str, ...], count: int = 4) -> None:
     for domain in domains:
         for name in classes:
-            put(folder, *(f"{domain}/{name}/{i}.png" for i in range(count)))
+            put_images(folder, *(f"{domain}/{name}/{i}.png" for i in range(count)))
 
 
 def write_split(folder: Path, stem: str, rows: dict[str, list[list[object]]]) -> None:
@@ -81,13 +45,13 @@ def spg_tree(
 
 def spg_pacs(base: Path) -> Tree:
     spg_tree(base / "PACS", "PACS/images/", PACS_DOMAINS, ("dog", "guitar"), ("a", "c", "p", "s"))
-    return Tree("pacs", base / "PACS", PACS_DOMAINS, ("dog", "guitar"), drawn=False)
+    return Tree("spg-splits", "pacs", base / "PACS", PACS_DOMAINS, ("dog", "guitar"), drawn=False)
 
 
 def spg_terra(base: Path) -> Tree:
     stems = ("100", "38", "43", "46")
     spg_tree(base / "TerraIncognita", "terra/images/", TERRA_DOMAINS, ("bird", "empty"), stems)
-    return Tree("terraincognita", base / "TerraIncognita", TERRA_DOMAINS, ("bird", "empty"), drawn=False)
+    return Tree("spg-splits", "terraincognita", base / "TerraIncognita", TERRA_DOMAINS, ("bird", "empty"), drawn=False)
 
 
 def spg_officehome(base: Path) -> Tree:
@@ -96,11 +60,13 @@ def spg_officehome(base: Path) -> Tree:
     for index, domain in enumerate(domains):
         rows: dict[str, list[list[object]]] = {"train": [], "val": []}
         for label, name in enumerate(("Alarm_Clock", "Bed")):
-            paths = put(folder, *(f"images/{domain}/{s}/{name}/{i}.jpg" for s in ("train", "val") for i in range(2)))
+            paths = put_images(
+                folder, *(f"images/{domain}/{s}/{name}/{i}.jpg" for s in ("train", "val") for i in range(2))
+            )
             for i, path in enumerate(paths):
                 rows["val" if i == 1 else "train"].append([f"office_home_dg/{path}", label, index, name])
         write_split(folder, domain[0], rows)
-    return Tree("officehome", folder, domains, ("Alarm Clock", "Bed"), drawn=False)
+    return Tree("spg-splits", "officehome", folder, domains, ("Alarm Clock", "Bed"), drawn=False)
 
 
 def spg_vlcs(base: Path) -> Tree:
@@ -109,13 +75,13 @@ def spg_vlcs(base: Path) -> Tree:
     for index, domain in enumerate(domains):
         rows: dict[str, list[list[object]]] = {"train": [], "val": []}
         for label, name in enumerate(("bird", "car")):
-            full = put(folder, *(f"images/{domain}/full/{label}/{i}.jpg" for i in range(3)))
-            test = put(folder, f"images/{domain}/test/{label}/0.jpg")
-            put(folder, f"images/{domain}/train/{label}/0.jpg", f"images/{domain}/crossval/{label}/1.jpg")
+            full = put_images(folder, *(f"images/{domain}/full/{label}/{i}.jpg" for i in range(3)))
+            test = put_images(folder, f"images/{domain}/test/{label}/0.jpg")
+            put_images(folder, f"images/{domain}/train/{label}/0.jpg", f"images/{domain}/crossval/{label}/1.jpg")
             rows["train"] += [[f"VLCS/{path}", label, index, name] for path in full]
             rows["val"] += [[f"VLCS/{path}", label, index, name] for path in test]
         write_split(folder, domain[0].lower(), rows)
-    return Tree("vlcs", folder, ("caltech", "labelme", "pascal", "sun"), ("bird", "car"), drawn=False)
+    return Tree("spg-splits", "vlcs", folder, VLCS_DOMAINS, ("bird", "car"), drawn=False)
 
 
 def spg_domainnet(base: Path) -> Tree:
@@ -123,8 +89,8 @@ def spg_domainnet(base: Path) -> Tree:
     folder = base / "domainnet"
     stems = tuple(domain[0] for domain in DOMAINNET_DOMAINS)
     spg_tree(folder, "DomainNet/images/", DOMAINNET_DOMAINS, ("aircraft_carrier", "bee"), stems)
-    put(folder, *(f"images/{domain}/bee/unlisted.png" for domain in DOMAINNET_DOMAINS))
-    return Tree("domainnet", folder, DOMAINNET_DOMAINS, ("aircraft carrier", "bee"), drawn=False)
+    put_images(folder, *(f"images/{domain}/bee/unlisted.png" for domain in DOMAINNET_DOMAINS))
+    return Tree("spg-splits", "domainnet", folder, DOMAINNET_DOMAINS, ("aircraft carrier", "bee"), drawn=False)
 
 
 def dassl_pacs(base: Path) -> Tree:
@@ -137,7 +103,7 @@ def dassl_pacs(base: Path) -> Tree:
         parts = {"train": [line for line in lines if "/3." not in line], "crossval": lines[3::4], "test": lines}
         for part, content in parts.items():
             (folder / "splits" / f"{domain}_{part}_kfold.txt").write_text("\n".join(content) + "\n")
-    return Tree("pacs", folder, PACS_DOMAINS, ("dog", "guitar"), drawn=False)
+    return Tree("kfold-lists", "pacs", folder, PACS_DOMAINS, ("dog", "guitar"), drawn=False)
 
 
 def dassl_vlcs(base: Path) -> Tree:
@@ -145,18 +111,18 @@ def dassl_vlcs(base: Path) -> Tree:
     for domain in ("CALTECH", "LABELME", "PASCAL", "SUN"):
         for label in range(5):
             parts = {"full": range(3), "train": range(2), "crossval": range(2, 3), "test": range(1)}
-            put(folder, *(f"{domain}/{part}/{label}/{i}.jpg" for part, images in parts.items() for i in images))
+            put_images(folder, *(f"{domain}/{part}/{label}/{i}.jpg" for part, images in parts.items() for i in images))
     names = ("bird", "car", "chair", "dog", "person")
     per_class = {"train": 2, "val": 1, "test": 1}
-    return Tree("vlcs", folder, ("caltech", "labelme", "pascal", "sun"), names, drawn=False, per_class=per_class)
+    return Tree("split-folders", "vlcs", folder, VLCS_DOMAINS, names, drawn=False, per_class=per_class)
 
 
 def dassl_officehome(base: Path) -> Tree:
     folder, domains = base / "office_home_dg", ("art", "clipart", "product", "real_world")
     for domain in domains:
         for name in ("Alarm_Clock", "Bed"):
-            put(folder, *(f"{domain}/train/{name}/{i}.jpg" for i in range(3)), f"{domain}/val/{name}/3.jpg")
-    return Tree("officehome", folder, domains, ("Alarm Clock", "Bed"), drawn=False)
+            put_images(folder, *(f"{domain}/train/{name}/{i}.jpg" for i in range(3)), f"{domain}/val/{name}/3.jpg")
+    return Tree("split-folders", "officehome", folder, domains, ("Alarm Clock", "Bed"), drawn=False)
 
 
 def _domainnet_lists(folder: Path, lists: Path) -> Tree:
@@ -168,7 +134,7 @@ def _domainnet_lists(folder: Path, lists: Path) -> Tree:
         ]
         (lists / f"{domain}_train.txt").write_text("\n".join(line for line in lines if "/3." not in line))
         (lists / f"{domain}_test.txt").write_text("\n".join(line for line in lines if "/3." in line))
-    return Tree("domainnet", folder, DOMAINNET_DOMAINS, ("aircraft carrier", "bee"), drawn=False)
+    return Tree("domainnet-lists", "domainnet", folder, DOMAINNET_DOMAINS, ("aircraft carrier", "bee"), drawn=False)
 
 
 def dassl_domainnet(base: Path) -> Tree:
@@ -181,7 +147,7 @@ def original_domainnet(base: Path) -> Tree:
 
 def _domainbed(dataset: str, folder: Path, folders: tuple[str, ...], domains: tuple[str, ...], *names: str) -> Tree:
     put_classes(folder, folders, names)
-    return Tree(dataset, folder, domains, tuple(name.replace("_", " ") for name in names), drawn=True)
+    return Tree("class-folders", dataset, folder, domains, tuple(name.replace("_", " ") for name in names), drawn=True)
 
 
 def domainbed_pacs(base: Path) -> Tree:
@@ -190,7 +156,7 @@ def domainbed_pacs(base: Path) -> Tree:
 
 def domainbed_vlcs(base: Path) -> Tree:
     folders = ("Caltech101", "LabelMe", "VOC2007", "SUN09")
-    return _domainbed("vlcs", base / "VLCS", folders, ("caltech", "labelme", "pascal", "sun"), "bird", "person")
+    return _domainbed("vlcs", base / "VLCS", folders, VLCS_DOMAINS, "bird", "person")
 
 
 def domainbed_officehome(base: Path) -> Tree:
@@ -216,7 +182,7 @@ def generic(base: Path) -> Tree:
 def generic_with_split_files(base: Path) -> Tree:
     domains = ("inside", "outside")
     spg_tree(base / "drawn", "drawn/images/", domains, ("cup", "tea_pot"), ("i", "o"))
-    return Tree("folder", base / "drawn", domains, ("cup", "tea pot"), drawn=False)
+    return Tree("spg-splits", "folder", base / "drawn", domains, ("cup", "tea pot"), drawn=False)
 
 
 TREES: tuple[Callable[[Path], Tree], ...] = (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spg_dist.data import DataConfig, DatasetError, Manifest, load_manifest
-from spg_dist.data.layouts.class_walk import ClassWalk
+from spg_dist.data.class_walk import ClassWalk
 from spg_dist.data.split_draw import Drawable, choose_splits
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spg_dist.data import DataConfig, DatasetError, check_dataset, decode_rgb, load_manifest
-from spg_dist.data.published import PUBLISHED
+from spg_dist.data.datasets import DATASETS
 
 
 def test_pacs_mini_as_its_split_files_say(shared_dir: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_folder_named_by_its_owner_keeps_that_name(toys: Any, tmp_path: Path) 
     ],
 )
 def test_counts_by_domain_add_up_to_the_published_totals(key: str, images: int, classes: int) -> None:
-    dataset = PUBLISHED[key]
+    dataset = DATASETS[key]
     assert sum(dataset.images.values()) == images
     assert dataset.class_count == classes and len(dataset.class_names) in (0, classes)
     assert set(dataset.images) == set(dataset.domains)
@@ -95,7 +95,7 @@ def test_other_classes_in_domains_called_as_those_of_pacs_are_not_pacs(pacs: Any
 
 def test_the_published_gap_in_domainnet_is_allowed(tmp_path: Path) -> None:
     """painting_train.txt has no t-shirt, so that gap is accepted; any other one is a fault."""
-    for domain in PUBLISHED["domainnet"].domains:
+    for domain in DATASETS["domainnet"].domains:
         for name in ("apple", "t-shirt"):
             if (domain, name) != ("painting", "t-shirt"):
                 (tmp_path / "domainnet" / domain / name).mkdir(parents=True)
@@ -106,3 +106,16 @@ def test_the_published_gap_in_domainnet_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "domainnet" / "painting" / "apple").rename(tmp_path / "domainnet" / "painting" / "t-shirt")
     with pytest.raises(DatasetError, match="painting has no images of apple"):
         load_manifest(DataConfig(dataset="domainnet", root=str(tmp_path)), tmp_path / "w")
+
+
+def test_the_documentation_has_the_published_counts() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {row[0].strip("`"): row[1:] for row in rows if row[0].strip("`") in DATASETS}
+    assert len(told) >= 5
+    for name, (domains, classes, images) in told.items():
+        dataset = DATASETS[name]
+        assert domains == ", ".join(f"{domain} {count:,}" for domain, count in dataset.images.items())
+        assert (classes, images) == (str(dataset.class_count), f"{sum(dataset.images.values()):,}")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spg_dist.data import DataConfig, load_manifest
 from spg_dist.embedded import DRAWN_CLASSES, DRAWN_DOMAINS, dataset, write_drawn_dataset
 from spg_dist.embedded.drawing import RENDERERS, draw
 from spg_dist.embedded.shapes import DRAWERS
@@ -154,3 +155,16 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(KeyboardInterrupt):
         write_drawn_dataset(tmp_path / "set", images_per_class=4)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "shown"), [(None, "drawn"), ("mine", "mine")])
+def test_it_is_loaded_as_any_other_and_drawn_into_the_home_folder_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None, shown: str
+) -> None:
+    monkeypatch.setenv("SPG_HOME", str(tmp_path))
+    manifest = load_manifest(DataConfig(images_per_class=4, name=name), tmp_path / "splits")
+    assert (manifest.dataset, manifest.root) == (shown, tmp_path / "data" / "drawn-4")
+    assert (manifest.domains, manifest.class_names) == (DRAWN_DOMAINS, DRAWN_CLASSES)
+    assert len(manifest.images) == 4 * len(DRAWN_DOMAINS) * len(DRAWN_CLASSES)
+    assert manifest.splits_source == "the embedded data set's own, drawn with its images"
+    assert not (tmp_path / "splits").exists()

@@ -5,17 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spg_dist.data.layouts.listing import (
-    NO_DOMAINS,
-    FoundImage,
-    PassedOver,
-    Reason,
-    identity,
-    is_image,
-    is_unread,
-    may_hold_images,
-    walk_images,
-)
+from spg_dist.data.image_files import NO_DOMAINS, identity, is_image, is_unread, may_hold_images, walk_images
+from spg_dist.data.layouts import FoundImage, PassedOver
 from spg_dist.data.manifest import Split
 
 
@@ -78,5 +69,5 @@ class ClassWalk:
         for path in sorted(found):
             self._pass_over(path, "deeper than the class folders")
 
-    def _pass_over(self, path: str, reason: Reason) -> None:
+    def _pass_over(self, path: str, reason: str) -> None:
         self.passed_over.append(PassedOver(self.prefix + path, reason))

@@ -1,4 +1,4 @@
-"""Text lists of `path label` lines: Dassl's PACS (`*_kfold.txt`) and DomainNet's (`*_train.txt`, `*_test.txt`)."""
+"""Text lists of `path label` lines, one for each domain and split: what the layouts with such lists share."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from spg_dist.data.class_walk import ClassWalk
 from spg_dist.data.confinement import escapes, forward
 from spg_dist.data.errors import DatasetError
-from spg_dist.data.layouts.class_walk import ClassWalk
-from spg_dist.data.layouts.listing import Layout, Listing, SplitRow, domain_folders, image_base
+from spg_dist.data.image_files import domain_folders, image_base
+from spg_dist.data.layouts import Listing, SplitRow
 from spg_dist.data.manifest import Split
 from spg_dist.data.split_files import read_split_text
 
-KFOLD_ENDINGS: dict[str, Split] = {
-    "_train_kfold.txt": "train",
-    "_crossval_kfold.txt": "val",
-    "_test_kfold.txt": "test",
-}
-# DomainNet publishes two lists. The test list serves as validation list, as in Dassl; a target is tested on all images.
-DOMAINNET_ENDINGS: dict[str, Split] = {"_train.txt": "train", "_test.txt": "val"}
 
-
-def _list_files(folder: Path, endings: dict[str, Split]) -> list[tuple[Path, Split]]:
+def list_files(folder: Path, endings: dict[str, Split]) -> list[tuple[Path, Split]]:
     """The list files in `splits/` or the folder itself, in the order of the endings (train before val before test)."""
     domains = domain_folders(image_base(folder)[0])
     for place in (folder / "splits", folder):
@@ -78,23 +71,10 @@ def _rows(files: list[tuple[Path, Split]], prefix: str) -> list[SplitRow]:
     return list(rows.values())
 
 
-def _read(folder: Path, endings: dict[str, Split]) -> Listing:
-    files = _list_files(folder, endings)
+def read_lists(folder: Path, endings: dict[str, Split]) -> Listing:
+    """The images on disk, and a row for each line of the lists that end in this way."""
+    files = list_files(folder, endings)
     walk = ClassWalk(*image_base(folder))
     images = [image for domain in walk.domains() for image in walk.images(f"{domain}/")]
     splits = f"published lists in {files[0][0].parent}"
     return Listing(folder, images, _rows(files, walk.prefix), splits, tuple(walk.passed_over))
-
-
-KFOLD_LISTS = Layout(
-    name="k-fold lists (Dassl's PACS)",
-    expects="<root>/splits/<domain>_{train,crossval}_kfold.txt and <root>/images/<domain>/<class>/<image>",
-    matches=lambda folder: bool(_list_files(folder, KFOLD_ENDINGS)),
-    read=lambda folder: _read(folder, KFOLD_ENDINGS),
-)
-DOMAINNET_LISTS = Layout(
-    name="train and test lists (DomainNet's and Dassl's)",
-    expects="<root>/<domain>_{train,test}.txt (or in <root>/splits) and <root>/<domain>/<class>/<image>",
-    matches=lambda folder: bool(_list_files(folder, DOMAINNET_ENDINGS)),
-    read=lambda folder: _read(folder, DOMAINNET_ENDINGS),
-)

@@ -1,18 +1,23 @@
-"""What a layout reads from a data set's folder, and the quick walk that all layouts share."""
+"""Which files are images, and the quick walk through folders of them that layouts and predict share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
 
-from spg_dist.data.manifest import Split
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
+# Pillow's name of each format that is read, and its suffixes. Only formats that Pillow decodes itself: EPS, for one,
+# would start Ghostscript on a file from the data set.
+FORMATS: dict[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe"),
+    "PNG": (".png",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm"),
+}
+IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # What holds pictures too, and is not read: what Pillow reads with other libraries or not at all, raw and vector files.
 UNREAD_SUFFIXES = frozenset(
     {".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".psd", ".tga", ".ico", ".eps", ".exr", ".hdr"}
@@ -34,82 +39,6 @@ SYSTEM_FOLDERS = frozenset(
 )
 # Folders beside the domains that hold no images of a domain.
 NO_DOMAINS = frozenset({SPLIT_FILES_FOLDER, "splits"})
-
-
-Reason = Literal["deeper than the class folders", "outside the class folders", "in formats that are not read"]
-
-
-class PassedOver(NamedTuple):
-    """An image that a layout comes across and does not use. `path` is relative to the listing's root."""
-
-    path: str
-    reason: Reason
-
-
-class FoundImage(NamedTuple):
-    """An image file on disk. `path` is relative to the listing's root; `split` is None where folders do not say it."""
-
-    path: str
-    domain: str
-    class_folder: str
-    split: Split | None
-
-
-class SplitRow(NamedTuple):
-    """A row of a split file. `path` is relative to the listing's root; the file need not exist.
-
-    `class_folder` is what the row calls its class, or its folder where it says nothing. `source` is the file's name,
-    `place` where in it the row stands.
-    """
-
-    path: str
-    domain: str
-    class_folder: str
-    label: int
-    split: Split
-    source: str
-    place: str
-
-    @property
-    def where(self) -> str:
-        """File and place, for messages."""
-        return f"{self.source} ({self.place})"
-
-
-@dataclass(frozen=True)
-class Listing:
-    """One data set as found: names as on disk, nothing checked against each other yet.
-
-    Arguments:
-        root: absolute folder that paths are relative to.
-        images: image files on disk.
-        rows: lines of split files, None where the layout has none.
-        splits: where the splits come from, for the log; empty if they must be drawn.
-        passed_over: image files on disk that are not in `images`.
-    """
-
-    root: Path
-    images: list[FoundImage]
-    rows: list[SplitRow] | None
-    splits: str
-    passed_over: tuple[PassedOver, ...] = ()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A way to arrange a data set on disk.
-
-    Arguments:
-        name: for the log, e.g. "SPG authors'".
-        expects: what it looks for, for messages.
-        matches: whether a folder is arranged so (reads as little as possible).
-        read: lists the folder.
-    """
-
-    name: str
-    expects: str
-    matches: Callable[[Path], bool]
-    read: Callable[[Path], Listing]
 
 
 def subfolders(folder: Path) -> list[str]:
