@@ -39,7 +39,7 @@ from benchmarks.claims import Claim, print_table  # noqa: E402
 from benchmarks.timing import medians  # noqa: E402
 from cache import DigestIndex, FeatureCache, FeatureKey, Reader, StoreName  # noqa: E402
 from cache.digest_index import HASHING_THREADS, RACY_NS  # noqa: E402
-from cache.lmdb_pages import seal_pages  # noqa: E402
+from cache.lmdb.pages import seal_pages  # noqa: E402
 
 WIDTH, BATCH_ROWS, SHARD_ROWS = 512, 512, 50_000
 KEY = FeatureKey(backbone="benchmark", transform="benchmark", dtype="float16", width=WIDTH)

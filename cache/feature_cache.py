@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy.typing as npt
 
-from cache.arrow_store import ArrowStore
-from cache.compaction import REPLACED_KEPT_SECONDS
 from cache.errors import CacheError
 from cache.folder import Folder, LocalFolder, folder_at
 from cache.identity import claim_identity, note_provenance, note_use
 from cache.key import FeatureKey
 from cache.leases import DEFAULT_TTL_SECONDS, LEASES_FOLDER, Lease, LeaseBook
-from cache.lmdb_store import LmdbStore
+from cache.lmdb.store import LmdbStore
 from cache.rows import digests_from_hex, sorted_rows
+from cache.shards.compaction import REPLACED_KEPT_SECONDS
+from cache.shards.store import ArrowStore
 from cache.stores import STORES, CompactInfo, Reader, ShardInfo, Store, StoreName
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cache.waiting import Waiting
+from cache.upkeep.waiting import Waiting
 
 Kind = Literal["damaged", "truncated", "missing", "manifest", "identity", "unlisted", "foreign"]
 """damaged, truncated, missing: a shard's data. manifest: its entry. identity: cache.json or a note. unlisted: a whole

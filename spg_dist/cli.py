@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import get_args
 
-from cache import command_line as cache_commands
+from cache.upkeep import command_line as cache_commands
 from spg_dist.data import DataConfig, check_dataset, render
 from spg_dist.data.config import DatasetName
 from spg_dist.pipeline.errors import reported_errors

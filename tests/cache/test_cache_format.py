@@ -15,8 +15,8 @@ from cache_material import digests_of, key_of, rows_of
 
 from cache import DTYPES, FeatureCache, FeatureKey, StoreName
 from cache.folder import LocalFolder
-from cache.shard_format import ShardColumns, ShardEntry
-from cache.verification import verify
+from cache.shards.entry import ShardColumns, ShardEntry
+from cache.upkeep.verification import verify
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "cache-format.md"
 FIXTURES = Path(__file__).parent / "fixtures"

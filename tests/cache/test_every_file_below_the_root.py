@@ -12,13 +12,13 @@ import pytest
 from cache_material import digests_of, key_of, rows_of
 
 from cache import DigestIndex, FeatureCache, StoreName
-from cache.command_line import run
 from cache.folder import LocalFolder, folder_at
-from cache.listing import list_caches
-from cache.repair import repair
-from cache.retention import collect_garbage
-from cache.shard_format import ShardEntry
-from cache.verification import verify, verify_root
+from cache.shards.entry import ShardEntry
+from cache.upkeep.command_line import run
+from cache.upkeep.listing import list_caches
+from cache.upkeep.repair import repair
+from cache.upkeep.retention import collect_garbage
+from cache.upkeep.verification import verify, verify_root
 
 DIGESTS = digests_of(40)
 pytestmark = pytest.mark.usefixtures("settled")

@@ -14,10 +14,11 @@ from child_process import give_up_roots_rights, in_child
 from numpy.testing import assert_array_equal  # here: a child without rights cannot import
 
 from cache import CacheError, DigestIndex, FeatureCache, StoreName
-from cache import lmdb_environment as environment
 from cache.folder import LocalFolder
-from cache.lmdb_environment import LmdbFile
-from cache.verification import verify
+from cache.lmdb import environment
+from cache.lmdb.environment import LmdbFile
+from cache.shards import reader as shard_reader
+from cache.upkeep.verification import verify
 
 FORK = multiprocessing.get_context("fork")
 DIGESTS = digests_of(40)
@@ -155,8 +156,6 @@ def test_more_shards_than_file_descriptors_can_be_read(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 60, in_use + 60))
         read_all(tmp_path, "arrow", digests)
 
-    from cache import arrow_reader
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow_reader, "OPEN_SHARDS", 20)
+        patch.setattr(shard_reader, "OPEN_SHARDS", 20)
         in_child(with_few_descriptors)

@@ -14,9 +14,9 @@ from cache_material import digests_of, key_of, rows_of
 from cache import CacheError, DamagedShardError, FeatureCache
 from cache.findings import Problem
 from cache.folder import LocalFolder
-from cache.repair import RepairReport, repair
 from cache.sealed import seal, unseal
-from cache.verification import verify
+from cache.upkeep.repair import RepairReport, repair
+from cache.upkeep.verification import verify
 
 DIGESTS = digests_of(30)
 

@@ -16,11 +16,11 @@ import pytest
 from cache_material import digests_of, key_of, rows_of
 
 from cache import DTYPES, CacheError, DamagedShardError, FeatureCache, StoreName
-from cache.command_line import run, time_span
-from cache.conversion import convert
-from cache.listing import find_cache, list_caches
-from cache.parquet import export_parquet, import_parquet
-from cache.retention import collect_garbage
+from cache.upkeep.command_line import run, time_span
+from cache.upkeep.conversion import convert
+from cache.upkeep.listing import find_cache, list_caches
+from cache.upkeep.parquet import export_parquet, import_parquet
+from cache.upkeep.retention import collect_garbage
 
 DIGESTS = digests_of(40)
 REPOSITORY = Path(__file__).resolve().parents[2]

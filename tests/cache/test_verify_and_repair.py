@@ -12,10 +12,10 @@ from cache_material import WIDTH, digests_of, key_of, rows_of
 from cache import CacheError, DamagedShardError, FeatureCache, StoreName
 from cache.findings import VerifyReport
 from cache.folder import LocalFolder
-from cache.lmdb_environment import LmdbFile
-from cache.repair import RepairReport, repair
-from cache.shard_format import ShardEntry
-from cache.verification import verify
+from cache.lmdb.environment import LmdbFile
+from cache.shards.entry import ShardEntry
+from cache.upkeep.repair import RepairReport, repair
+from cache.upkeep.verification import verify
 
 DIGESTS = digests_of(30)
 

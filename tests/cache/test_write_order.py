@@ -11,7 +11,7 @@ import pytest
 from cache_material import digests_of, key_of, rows_of
 
 from cache import FeatureCache
-from cache.lmdb_environment import LmdbFile
+from cache.lmdb.environment import LmdbFile
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from cache_material import digests_of, key_of, rows_of
 
 from cache import FeatureCache, StoreName
 from cache.folder import LocalFolder
-from cache.verification import verify
+from cache.upkeep.verification import verify
 
 KILLS = 120  # for each of the two stores
 SHARD_ROWS = 8

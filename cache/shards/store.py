@@ -7,14 +7,14 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from cache.arrow_reader import ArrowReader, OpenShards
-from cache.compaction import compact
 from cache.errors import DamagedShardError
 from cache.folder import Folder
 from cache.key import FeatureKey
-from cache.lookup import ABSENT, DigestLookup
 from cache.rows import Digests, Values, row_checksums
-from cache.shard_format import ENTRY_SUFFIX, SHARD_NAME, ShardEntry, arrow_bytes, entry_of
+from cache.shards.compaction import compact
+from cache.shards.entry import ENTRY_SUFFIX, SHARD_NAME, ShardEntry, arrow_bytes, entry_of
+from cache.shards.lookup import ABSENT, DigestLookup
+from cache.shards.reader import ArrowReader, OpenShards
 from cache.stores import CompactInfo, ShardInfo
 
 

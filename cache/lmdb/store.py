@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cache.arrow_reader import missing_rows
 from cache.errors import CacheError, DamagedShardError
 from cache.key import FeatureKey
-from cache.lmdb_check import check_store
-from cache.lmdb_environment import KEY, LmdbFile, key_note
-from cache.lmdb_pages import DATA_FILE, LOCK_FILE, SEAL_FILE, is_sealed
-from cache.lmdb_records import DIGEST_PART, NEXT_ROW, digest_keys, record_type, records, row_keys, whole_records
-from cache.lookup import ABSENT
+from cache.lmdb.check import check_store
+from cache.lmdb.environment import KEY, LmdbFile, key_note
+from cache.lmdb.pages import DATA_FILE, LOCK_FILE, SEAL_FILE, is_sealed
+from cache.lmdb.records import DIGEST_PART, NEXT_ROW, digest_keys, record_type, records, row_keys, whole_records
 from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, stored_dtype
+from cache.shards.lookup import ABSENT
+from cache.shards.reader import missing_rows
 from cache.stores import CompactInfo, ShardInfo
 
 _LAST_ROW = int(np.iinfo(np.int64).max)

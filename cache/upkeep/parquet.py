@@ -17,7 +17,7 @@ from cache.feature_cache import FeatureCache
 from cache.folder import LocalFolder
 from cache.key import FeatureKey
 from cache.rows import DIGEST_TYPE, Values, digests_to_hex, row_checksums, stored_dtype
-from cache.shard_format import KEY_METADATA, arrow_batch, arrow_schema
+from cache.shards.entry import KEY_METADATA, arrow_batch, arrow_schema
 from cache.stores import StoreName
 
 GROUP_ROWS = 65_536

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cache.arrow_check import columns_that_remain, whole_rows
-from cache.arrow_store import publish
-from cache.compaction import LOCK_FILE
 from cache.durable import sync
 from cache.errors import CacheError
 from cache.findings import Problem, VerifyReport
@@ -19,14 +16,17 @@ from cache.folder import TEMPORARY_PREFIX, Bytes, LocalFolder
 from cache.identity import IDENTITY_FILE, PROVENANCE_FOLDER, Identity, now_text, versions
 from cache.key import FeatureKey
 from cache.leases import LEASES_FOLDER, LeaseBook
-from cache.lmdb_environment import LmdbFile
-from cache.lmdb_pages import DATA_FILE, SEAL_FILE, seal_pages
-from cache.lmdb_pages import LOCK_FILE as LMDB_LOCK_FILE
-from cache.lmdb_salvage import whole_rows as whole_rows_in_file
-from cache.lmdb_store import LmdbStore
+from cache.lmdb.environment import LmdbFile
+from cache.lmdb.pages import DATA_FILE, SEAL_FILE, seal_pages
+from cache.lmdb.pages import LOCK_FILE as LMDB_LOCK_FILE
+from cache.lmdb.salvage import whole_rows as whole_rows_in_file
+from cache.lmdb.store import LmdbStore
 from cache.locks import locked
-from cache.shard_format import DATA_SUFFIX, ENTRY_SUFFIX, ShardEntry, entry_of, is_of_another_cache
-from cache.verification import verify
+from cache.shards.check import columns_that_remain, whole_rows
+from cache.shards.compaction import LOCK_FILE
+from cache.shards.entry import DATA_SUFFIX, ENTRY_SUFFIX, ShardEntry, entry_of, is_of_another_cache
+from cache.shards.store import publish
+from cache.upkeep.verification import verify
 
 SALVAGE_ROWS = 65_536
 PASSES = 3

@@ -6,15 +6,15 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 
-from cache.compaction import LOCK_FILE
 from cache.errors import CacheError
 from cache.feature_cache import make_store, mend_command
 from cache.folder import LocalFolder, folder_at
 from cache.identity import IDENTITY_FILE, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
-from cache.lmdb_environment import LmdbFile
-from cache.lmdb_store import LmdbStore
+from cache.lmdb.environment import LmdbFile
+from cache.lmdb.store import LmdbStore
 from cache.locks import locked
+from cache.shards.compaction import LOCK_FILE
 from cache.stores import STORES, StoreName
 
 BATCH_ROWS = 8192

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cache.compaction import REPLACED_KEPT_SECONDS, replaced_files
 from cache.folder import TEMPORARY_PREFIX, Folder, tree_bytes
 from cache.identity import PROVENANCE_FOLDER
 from cache.leases import LEASES_FOLDER
-from cache.shard_format import ShardEntry
+from cache.shards.compaction import REPLACED_KEPT_SECONDS, replaced_files
+from cache.shards.entry import ShardEntry
 
 UNFINISHED_KEPT = timedelta(hours=24)
 """A temporary file older than this belongs to no living writer: shards take seconds, compactions minutes."""

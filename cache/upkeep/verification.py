@@ -6,8 +6,6 @@ import json
 import re
 from collections.abc import Collection
 
-from cache.arrow_check import verify_shards
-from cache.compaction import LOCK_FILE
 from cache.digest_index import SEGMENT_SUFFIX, is_whole_segment
 from cache.errors import CacheError
 from cache.findings import Kind, Problem, RootReport, VerifyReport
@@ -16,14 +14,16 @@ from cache.identity import IDENTITY_FILE, PROVENANCE_FOLDER, USED_FILE, last_use
 from cache.key import FeatureKey
 from cache.leases import LEASES_FOLDER
 from cache.leases import LOCK_FILE as LEASES_LOCK_FILE
-from cache.listing import DIGESTS_FOLDER, cache_names, waiting_in_root
-from cache.lmdb_check import check_store
-from cache.lmdb_pages import DATA_FILE, SEAL_FILE
-from cache.lmdb_pages import LOCK_FILE as LMDB_LOCK_FILE
+from cache.lmdb.check import check_store
+from cache.lmdb.pages import DATA_FILE, SEAL_FILE
+from cache.lmdb.pages import LOCK_FILE as LMDB_LOCK_FILE
 from cache.sealed import unseal
-from cache.shard_format import ShardEntry
+from cache.shards.check import verify_shards
+from cache.shards.compaction import LOCK_FILE
+from cache.shards.entry import ShardEntry
 from cache.stores import STORES
-from cache.waiting import CACHE_FOLDERS, waiting_in_cache
+from cache.upkeep.listing import DIGESTS_FOLDER, cache_names, waiting_in_root
+from cache.upkeep.waiting import CACHE_FOLDERS, waiting_in_cache
 
 _NOTE = re.compile(r"[0-9a-f]{16}\.json")
 """A provenance note, or a lease."""

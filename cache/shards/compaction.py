@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from cache.arrow_reader import ArrowReader
 from cache.errors import CacheError
 from cache.folder import Bytes, Folder, LocalFolder
 from cache.key import FeatureKey
 from cache.locks import locked
 from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES, Digests, row_checksums, stored_dtype
-from cache.shard_format import DATA_SUFFIX, ShardColumns, ShardEntry, entry_of, write_arrow
+from cache.shards.entry import DATA_SUFFIX, ShardColumns, ShardEntry, entry_of, write_arrow
+from cache.shards.reader import ArrowReader
 from cache.stores import CompactInfo
 
 if TYPE_CHECKING:
-    from cache.arrow_store import ArrowStore
+    from cache.shards.store import ArrowStore
 
 CHUNK_ROWS = 16_384
 LOCK_FILE = ".compaction.lock"

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cache.arrow_store import ArrowStore
 from cache.errors import CacheError
 from cache.feature_cache import make_store, mend_command
 from cache.folder import LocalFolder, folder_at, tree_bytes
 from cache.identity import last_used, read_identity, read_provenance
 from cache.key import FeatureKey
-from cache.shard_format import ShardEntry
-from cache.waiting import Waiting, leftovers, waiting_in_cache
+from cache.shards.entry import ShardEntry
+from cache.shards.store import ArrowStore
+from cache.upkeep.waiting import Waiting, leftovers, waiting_in_cache
 
 DIGESTS_FOLDER = "digests"
 """Beside the caches of a root: which file has which content."""

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from cache.errors import CacheError, DamagedShardError, MissingRowsError
 from cache.folder import Folder
 from cache.key import FeatureKey
-from cache.lookup import ABSENT, DigestLookup
 from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, row_checksums, stored_dtype
-from cache.shard_format import ShardColumns, ShardEntry, carries_key
+from cache.shards.entry import ShardColumns, ShardEntry, carries_key
+from cache.shards.lookup import ABSENT, DigestLookup
 
 OPEN_SHARDS = 256
 """Shards kept mapped at once: each map holds a file descriptor, and 1,024 of those is a usual limit."""

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cache.arrow_store import ArrowStore
 from cache.durable import sync
 from cache.errors import CacheError
 from cache.folder import TEMPORARY_PREFIX, LocalFolder, folder_at
 from cache.identity import STAMP_EVERY, Identity, last_used, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
-from cache.listing import cache_names, waiting_in_root
-from cache.lmdb_environment import LmdbFile
-from cache.shard_format import ShardEntry
-from cache.waiting import Waiting, waiting_in_cache
+from cache.lmdb.environment import LmdbFile
+from cache.shards.entry import ShardEntry
+from cache.shards.store import ArrowStore
+from cache.upkeep.listing import cache_names, waiting_in_root
+from cache.upkeep.waiting import Waiting, waiting_in_cache
 
 
 @dataclass(frozen=True)

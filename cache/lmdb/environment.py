@@ -17,7 +17,7 @@ import lmdb
 from cache.durable import make_durable_folder
 from cache.errors import CacheError
 from cache.key import FeatureKey
-from cache.lmdb_pages import DATA_FILE, break_seal, is_sealed, refuse_to_open, seal_is_due, seal_pages
+from cache.lmdb.pages import DATA_FILE, break_seal, is_sealed, refuse_to_open, seal_is_due, seal_pages
 
 FIRST_MAP_BYTES = 64 << 20
 FULL_BELOW_BYTES = 1 << 16

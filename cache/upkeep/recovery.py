@@ -9,8 +9,8 @@ from cache.errors import CacheError
 from cache.folder import Folder, LocalFolder
 from cache.identity import read_identity
 from cache.key import FeatureKey
-from cache.lmdb_salvage import noted_keys
-from cache.shard_format import DATA_SUFFIX, key_in_file
+from cache.lmdb.salvage import noted_keys
+from cache.shards.entry import DATA_SUFFIX, key_in_file
 
 
 def recover_key_and_store(folder: Folder, digest: str) -> tuple[FeatureKey, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
-from cache.compaction import LOCK_FILE
 from cache.errors import CacheError
 from cache.findings import Problem, VerifyReport
 from cache.folder import TEMPORARY_PREFIX, Bytes, Folder
 from cache.key import FeatureKey
 from cache.rows import row_checksums, stored_dtype
-from cache.shard_format import (
+from cache.shards.compaction import LOCK_FILE
+from cache.shards.entry import (
     DATA_SUFFIX,
     ENTRY_SUFFIX,
     SHARD_NAME,

@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cache.conversion import convert
 from cache.errors import CacheError
 from cache.feature_cache import FeatureCache, mend_command
 from cache.findings import RootReport, VerifyReport
 from cache.folder import LocalFolder, folder_at
 from cache.identity import read_identity
 from cache.key import FeatureKey
-from cache.listing import CacheSummary, cache_names, find_cache, list_caches, summarize, waiting_in_root
-from cache.parquet import export_parquet, import_parquet
-from cache.recovery import recover_key_and_store
-from cache.repair import repair
-from cache.retention import collect_garbage
 from cache.stores import STORES
-from cache.verification import verify, verify_root
-from cache.waiting import Waiting
+from cache.upkeep.conversion import convert
+from cache.upkeep.listing import CacheSummary, cache_names, find_cache, list_caches, summarize, waiting_in_root
+from cache.upkeep.parquet import export_parquet, import_parquet
+from cache.upkeep.recovery import recover_key_and_store
+from cache.upkeep.repair import repair
+from cache.upkeep.retention import collect_garbage
+from cache.upkeep.verification import verify, verify_root
+from cache.upkeep.waiting import Waiting
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -1,0 +1,1 @@
+"""Flat shards: immutable files of three columns, each visible once its manifest entry is there."""
