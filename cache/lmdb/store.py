@@ -1,33 +1,34 @@
-"""The LMDB store and its reader: local random access, one transaction per shard."""
+"""The LMDB store: local random access, one transaction per shard."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cache.durable import sync
 from cache.errors import CacheError, DamagedShardError
+from cache.findings import Kind, Problem, RepairReport, VerifyReport, Waiting
+from cache.folder import TEMPORARY_PREFIX, Folder, LocalFolder
 from cache.key import FeatureKey
 from cache.lmdb.check import check_store
 from cache.lmdb.environment import KEY, LmdbFile, key_note
-from cache.lmdb.pages import DATA_FILE, LOCK_FILE, SEAL_FILE, is_sealed
-from cache.lmdb.records import DIGEST_PART, NEXT_ROW, digest_keys, record_type, records, row_keys, whole_records
-from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, stored_dtype
-from cache.shards.lookup import ABSENT
-from cache.shards.reader import missing_rows
+from cache.lmdb.pages import DATA_FILE, LOCK_FILE, SEAL_FILE, is_sealed, seal_pages
+from cache.lmdb.reader import LmdbReader, find_rows
+from cache.lmdb.records import NEXT_ROW, digest_keys, record_type, records, row_keys
+from cache.lmdb.salvage import noted_keys, whole_rows
+from cache.rows import ABSENT, Digests, Values
 from cache.stores import CompactInfo, ShardInfo
-
-_LAST_ROW = int(np.iinfo(np.int64).max)
 
 
 class LmdbStore:
     """See `cache.stores.Store`. For a local disk: LMDB on a network filesystem is not safe."""
 
-    def __init__(self, path: Path, key: FeatureKey, mend: str) -> None:
-        self.file, self.key = LmdbFile(path, mend, key), key
+    def __init__(self, folder: LocalFolder, key: FeatureKey, cure: str) -> None:
+        self.folder, self.key, self.file = folder, key, LmdbFile(folder.path, cure, key)
 
     def refresh(self) -> None:
         """Nothing to do: every transaction sees what is committed."""
@@ -72,131 +73,86 @@ class LmdbStore:
             if check.problems or check.of_another:
                 found = "; ".join(check.problems) or f"it is of another cache, {check.of_another}"
                 where = str(self.file.path)
-                raise DamagedShardError(f"LMDB store {where}: {found}; run `{self.file.mend}`", where)
+                raise DamagedShardError(f"LMDB store {where}: {found}; run `{self.file.cure}`", where)
             self.file.seal()
         return CompactInfo(1, 1, len(self.reader()))
+
+    def shards(self) -> int:
+        return int(len(self.reader()) > 0)
 
     def bytes_on_disk(self) -> int:
         files = [self.file.path / name for name in (DATA_FILE, SEAL_FILE, LOCK_FILE)]
         return sum(file.stat().st_blocks * 512 for file in files if file.exists())
 
+    def waiting(self) -> list[Waiting]:
+        return []  # nothing is ever replaced
 
-def find_rows(file: LmdbFile, digests: Digests) -> npt.NDArray[np.int64]:
-    """(N,) row numbers of N digests, ABSENT where there is none."""
-    found = np.full(len(digests), ABSENT, dtype=np.int64)
-    if file.exists():
-        with file.reading() as (transaction, _, index_db):
-            for position, name in enumerate(digest_keys(digests)):
-                number = transaction.get(name, db=index_db)
-                if number is not None:
-                    found[position] = min(int.from_bytes(number, "big"), _LAST_ROW)  # a damaged number can be huge
-    return found
-
-
-class LmdbReader:
-    """See `cache.stores.Reader`. Row numbers hold for every reader of this store; rows written later are seen too."""
-
-    def __init__(self, file: LmdbFile, key: FeatureKey) -> None:
-        self._file, self.key = file, key
-
-    @property
-    def dtype(self) -> str:
-        return self.key.dtype
-
-    @property
-    def width(self) -> int:
-        return self.key.width
-
-    def __len__(self) -> int:
-        if not self._file.exists():
-            return 0
-        with self._file.reading() as (transaction, rows_db, _):
-            return int(transaction.stat(rows_db)["entries"])
-
-    def rows(self, digests: Sequence[str]) -> npt.NDArray[np.int64]:
-        names = digests_from_hex(digests)
-        found = find_rows(self._file, names)
-        absent = np.flatnonzero(found == ABSENT)
-        if len(absent):
-            raise missing_rows(str(self._file.path), [digests[row] for row in absent.tolist()], len(digests))
-        self._refuse_astray(names, found)
-        return found
-
-    def _refuse_astray(self, names: Digests, numbers: npt.NDArray[np.int64]) -> None:
-        """A damaged index can lead to the row of another image, whose checksum is right."""
-        if not len(names):
+    def verify(self, report: VerifyReport) -> None:
+        check, data = check_store(self.folder.path, self.key), f"{self.folder.where}/{DATA_FILE}"
+        if check.of_another:
+            report.problems.append(Problem("foreign", data, f"is of another cache, {check.of_another}"))
             return
-        with self._file.reading() as (transaction, rows_db, _):
-            astray = [
-                (transaction.get(row, db=rows_db) or b"")[DIGEST_PART] != name
-                for row, name in zip(row_keys(numbers), digest_keys(names), strict=True)
-            ]
-        if any(astray):
-            digests = digests_to_hex(names[np.array(astray)])
-            raise DamagedShardError(
-                f"LMDB store {self._file.path} is damaged: its index leads {len(digests)} images astray, the first "
-                f"with digest {digests[0]}; run `{self._file.mend}`, then encode again",
-                str(self._file.path),
-                digests,
-            )
+        report.shards, report.rows, report.bytes_read = int(not check.problems), check.rows, check.bytes_read
+        report.unsealed = check.rows > 0 and not check.sealed
+        if check.problems:
+            kind: Kind = "damaged" if check.bytes_read else "missing"
+            report.problems.append(Problem(kind, data, "; ".join(check.problems), check.rows_lost))
+        report.add_strangers(self.folder, {DATA_FILE, SEAL_FILE, LOCK_FILE})
 
-    def take(self, rows: npt.ArrayLike) -> Values:
-        numbers = np.asarray(rows, dtype=np.int64)
-        if not numbers.size:
-            return np.empty((0, self.width), dtype=stored_dtype(self.dtype))
-        if int(numbers.min()) < 0:
-            raise IndexError(f"row number {numbers.min()}; row numbers are those that `rows` returned")
-        # Ascending keys let the cursor walk the pages once; repeated numbers come once.
-        unique, inverse = np.unique(numbers, return_inverse=True)
-        with self._file.reading() as (transaction, rows_db, _), transaction.cursor(db=rows_db) as cursor:
-            values = [value for _, value in cursor.getmulti(row_keys(unique))]
-            if len(values) < len(unique):
-                raise IndexError(
-                    f"{len(unique) - len(values)} of {len(unique)} row numbers are not in {self._file.path}"
-                )
-            packed = self._verified(values)
-        return np.ascontiguousarray(packed["values"][inverse])
+    def repair(self, problems: Sequence[Problem], report: RepairReport) -> None:
+        """Copy every whole row into a new store and put its file in the damaged one's place."""
+        damaged = [problem for problem in problems if problem.kind in ("damaged", "missing")]
+        if not damaged:
+            return
+        path, lost = self.folder.path, sum(problem.rows_lost for problem in damaged)
+        fresh = path.with_name(TEMPORARY_PREFIX + "salvaged")
+        shutil.rmtree(fresh, ignore_errors=True)
+        kept = self._copy_whole_rows(LmdbStore(LocalFolder(fresh), self.key, self.file.cure))
+        self.close()
+        for name in (SEAL_FILE, LOCK_FILE):  # the lock file counts the old file's transactions
+            (path / name).unlink(missing_ok=True)
+        sync(path)
+        if kept:
+            sync(fresh / DATA_FILE)
+            (fresh / DATA_FILE).replace(path / DATA_FILE)
+        else:
+            (path / DATA_FILE).unlink(missing_ok=True)
+        sync(path)
+        shutil.rmtree(fresh, ignore_errors=True)
+        if kept:
+            seal_pages(path)
+        report.rows_kept += kept
+        report.rows_dropped += lost
+        report.actions.append(f"copied {kept:,} whole rows into a new LMDB file; {lost:,} rows are lost")
 
-    def _verified(self, values: list[Any]) -> npt.NDArray[np.void]:
-        """Records as one array, each compared with its checksum."""
-        kind = record_type(self.key)
-        if any(len(value) != kind.itemsize for value in values):
-            raise DamagedShardError(
-                f"LMDB store {self._file.path} holds records not of {kind.itemsize} bytes; run `{self._file.mend}`",
-                str(self._file.path),
-            )
-        packed = np.frombuffer(b"".join(values), dtype=kind)
-        wrong = ~whole_records(packed)
-        if wrong.any():
-            digests = digests_to_hex(packed["digest"][wrong])
-            raise DamagedShardError(
-                f"LMDB store {self._file.path} is damaged: {len(digests)} rows fail their checksum, the first for "
-                f"image digest {digests[0]}; run `{self._file.mend}`, then encode again",
-                str(self._file.path),
-                digests,
-            )
-        return packed
-
-    def matrix(self, *, check: bool = True) -> Values:
-        raise CacheError(
-            f"LMDB store {self._file.path} cannot be mapped as one matrix; read rows with `take`, or convert the cache "
-            f"to Arrow: `spg-dist cache convert`"
-        )
-
-    def batches(self, rows_per_batch: int) -> Iterator[tuple[Digests, Values]]:
-        after = b""
-        while self._file.exists():
-            values: list[Any] = []
-            with self._file.reading() as (transaction, rows_db, _), transaction.cursor(db=rows_db) as cursor:
-                there = cursor.set_range(after) if after else cursor.first()
-                while there and len(values) < rows_per_batch:
-                    values.append(bytes(cursor.value()))
-                    after = (int.from_bytes(cursor.key(), "big") + 1).to_bytes(8, "big")
-                    there = cursor.next()
-            if not values:
-                return
-            packed = self._verified(values)
-            yield np.ascontiguousarray(packed["digest"]), np.ascontiguousarray(packed["values"])
+    def _copy_whole_rows(self, target: LmdbStore) -> int:
+        kept = 0
+        for digests, values in whole_rows(self.folder.path, self.key):
+            unique, first = np.unique(np.ascontiguousarray(digests), return_index=True)
+            kept += target.write(unique, np.ascontiguousarray(values[first])).rows_written
+        target.close()
+        return kept
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()
+
+
+class LmdbKind:
+    """The `cache.stores.StoreKind` of LMDB."""
+
+    name = "lmdb"
+
+    def open(self, folder: Folder, key: FeatureKey, cure: str) -> LmdbStore:
+        if not isinstance(folder, LocalFolder):
+            raise CacheError(f"an LMDB store needs a local folder, not {folder.where}; use store=arrow there")
+        return LmdbStore(folder, key, cure)
+
+    def keys(self, folder: Folder) -> Iterator[FeatureKey]:
+        for fields in noted_keys(folder.path) if isinstance(folder, LocalFolder) else ():
+            try:
+                yield FeatureKey.from_dict(fields, folder.where)
+            except CacheError:
+                continue  # damaged too: another copy may not be
+
+
+STORE = LmdbKind()

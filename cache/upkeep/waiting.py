@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from cache.findings import Waiting
 from cache.folder import TEMPORARY_PREFIX, Folder, tree_bytes
 from cache.identity import PROVENANCE_FOLDER
 from cache.leases import LEASES_FOLDER
-from cache.shards.compaction import REPLACED_KEPT_SECONDS, replaced_files
-from cache.shards.entry import ShardEntry
+from cache.stores import STORES
 
 UNFINISHED_KEPT = timedelta(hours=24)
 """A temporary file older than this belongs to no living writer: shards take seconds, compactions minutes."""
 
-CACHE_FOLDERS = ("arrow", "lmdb", PROVENANCE_FOLDER, LEASES_FOLDER)
+
+def cache_folders() -> list[str]:
+    """The folders that a cache may have: one for each known store, and those of its notes."""
+    return [*STORES.names(), PROVENANCE_FOLDER, LEASES_FOLDER]
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A file, or a folder, that waits for deletion: its path, its bytes, why, and when it may go."""
-
-    path: str
-    file_bytes: int
-    reason: str
-    may_go: datetime
-
-    @property
-    def due(self) -> bool:
-        """Whether `gc` deletes it now."""
-        return self.may_go <= datetime.now(UTC)
-
-
-def waiting_in_cache(cache: Folder, entries: Iterable[ShardEntry]) -> list[Waiting]:
-    """What waits for deletion in one cache's folder, of which `entries` are the visible Arrow shards."""
-    shards, found = cache.child("arrow"), leftovers(cache)
-    for name in CACHE_FOLDERS:
-        found += leftovers(cache.child(name))
-    for name, may_go in replaced_files(shards, entries, REPLACED_KEPT_SECONDS).items():
-        path, file_bytes = f"{shards.where}/{name}", shards.size_bytes(name) or 0
-        found.append(Waiting(path, file_bytes, "replaced by a compaction", may_go))
-    return found
+def leftovers_in_cache(cache: Folder) -> list[Waiting]:
+    """What writes that were cut off left anywhere in a cache's folder."""
+    return leftovers(cache) + [one for name in cache_folders() for one in leftovers(cache.child(name))]
 
 
 def leftovers(folder: Folder) -> list[Waiting]:

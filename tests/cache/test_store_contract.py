@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cache import DTYPES, CacheError, FeatureCache, MissingRowsError, StoreName
+from cache import DTYPES, CacheError, FeatureCache, MissingRowsError
 from cache.rows import stored_dtype
 
 
@@ -30,7 +30,7 @@ class TestStoreContract:
     """One class, every store."""
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_rows_come_back_bit_identical_in_order(self, tmp_path: Path, store: StoreName, dtype: str) -> None:
+    def test_rows_come_back_bit_identical_in_order(self, tmp_path: Path, store: str, dtype: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(dtype), store=store)
         digests = digests_of(100)
         cache.write_shard(digests[:60], rows_of(digests[:60]))
@@ -41,7 +41,7 @@ class TestStoreContract:
         assert taken.dtype == stored_dtype(dtype) and reader.dtype == dtype and len(reader) == 100
         np.testing.assert_array_equal(taken, as_stored(rows_of(asked), dtype))
 
-    def test_missing_lists_what_nobody_wrote_in_order_and_once(self, tmp_path: Path, store: StoreName) -> None:
+    def test_missing_lists_what_nobody_wrote_in_order_and_once(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(6)
         assert cache.missing(digests) == digests
@@ -49,7 +49,7 @@ class TestStoreContract:
         assert cache.missing([digests[5], *digests, digests[5]]) == [digests[5], digests[0], digests[3], digests[4]]
         assert cache.missing([]) == []
 
-    def test_writing_again_writes_nothing(self, tmp_path: Path, store: StoreName) -> None:
+    def test_writing_again_writes_nothing(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(10)
         first = cache.write_shard(digests[:6], rows_of(digests[:6]))
@@ -60,7 +60,7 @@ class TestStoreContract:
         assert (overlapping.rows_written, overlapping.rows_present) == (4, 6)
         assert len(cache.reader()) == 10
 
-    def test_another_object_and_a_pickled_one_see_the_same(self, tmp_path: Path, store: StoreName) -> None:
+    def test_another_object_and_a_pickled_one_see_the_same(self, tmp_path: Path, store: str) -> None:
         writer = FeatureCache.open(tmp_path, key_of(), store=store)
         beside = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(8)
@@ -69,7 +69,7 @@ class TestStoreContract:
         assert pickle.loads(pickle.dumps(writer)).missing(digests) == []  # noqa: S301 - our own bytes
 
     def test_a_relative_root_means_the_same_place_in_another_process(
-        self, tmp_path: Path, store: StoreName, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path)
@@ -80,9 +80,7 @@ class TestStoreContract:
         sent, reader = pickle.loads(packed)  # noqa: S301 - our own bytes
         assert sent.missing(digests_of(3)) == [] and len(reader) == 3
 
-    def test_row_numbers_hold_for_a_pickled_reader_though_others_write_on(
-        self, tmp_path: Path, store: StoreName
-    ) -> None:
+    def test_row_numbers_hold_for_a_pickled_reader_though_others_write_on(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(30)
         cache.write_shard(digests[10:20], rows_of(digests[10:20]))
@@ -93,7 +91,7 @@ class TestStoreContract:
         for old in (reader, pickle.loads(packed)):  # noqa: S301 - our own bytes
             np.testing.assert_array_equal(old.take(numbers), as_stored(rows_of(digests[10:20]), "float16"))
 
-    def test_compaction_changes_no_bit(self, tmp_path: Path, store: StoreName) -> None:
+    def test_compaction_changes_no_bit(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(90)
         for start in range(0, 90, 9):
@@ -106,7 +104,7 @@ class TestStoreContract:
         cache.write_shard(digests_of(5, start=200), rows_of(digests_of(5, start=200)))
         assert len(cache.reader()) == 95
 
-    def test_batches_give_every_image_once(self, tmp_path: Path, store: StoreName) -> None:
+    def test_batches_give_every_image_once(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(50)
         for start in range(0, 50, 7):
@@ -118,7 +116,7 @@ class TestStoreContract:
         assert sorted(seen) == sorted(digests)
         np.testing.assert_array_equal([seen[d] for d in digests], as_stored(rows_of(digests), "float16"))
 
-    def test_rows_of_unknown_images_are_an_error_that_counts_them(self, tmp_path: Path, store: StoreName) -> None:
+    def test_rows_of_unknown_images_are_an_error_that_counts_them(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(5)
         cache.write_shard(digests[:3], rows_of(digests[:3]))
@@ -127,7 +125,7 @@ class TestStoreContract:
         assert caught.value.digests == tuple(digests[3:])
 
     @pytest.mark.parametrize("number", [-1, 3])
-    def test_a_row_number_that_is_none_is_refused(self, tmp_path: Path, store: StoreName, number: int) -> None:
+    def test_a_row_number_that_is_none_is_refused(self, tmp_path: Path, store: str, number: int) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         cache.write_shard(digests_of(3), rows_of(digests_of(3)))
         with pytest.raises(IndexError):
@@ -135,7 +133,7 @@ class TestStoreContract:
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
     def test_a_value_that_is_not_finite_as_stored_is_refused_by_name(
-        self, tmp_path: Path, store: StoreName, value: float
+        self, tmp_path: Path, store: str, value: float
     ) -> None:
         cache = FeatureCache.open(tmp_path, key_of("float16"), store=store)
         digests, rows = digests_of(4), rows_of(digests_of(4))
@@ -144,7 +142,7 @@ class TestStoreContract:
             cache.write_shard(digests, rows)
         assert cache.missing(digests) == digests, "a refused shard must leave nothing behind"
 
-    def test_wrong_shapes_and_digests_are_refused(self, tmp_path: Path, store: StoreName) -> None:
+    def test_wrong_shapes_and_digests_are_refused(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(2)
         with pytest.raises(CacheError, match=re.escape(f"(2, {WIDTH + 1}); expected (2, {WIDTH})")):
@@ -156,23 +154,21 @@ class TestStoreContract:
         with pytest.raises(CacheError, match="64 hexadecimal digits"):
             cache.missing(["g" * 64])
 
-    def test_one_image_with_two_rows_is_refused_and_a_repeated_row_is_not(
-        self, tmp_path: Path, store: StoreName
-    ) -> None:
+    def test_one_image_with_two_rows_is_refused_and_a_repeated_row_is_not(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(1) * 2
         with pytest.raises(CacheError, match="given twice"):
             cache.write_shard(digests, rows_of(digests_of(2)))
         assert cache.write_shard(digests, rows_of(digests)).rows_written == 1
 
-    def test_an_empty_cache_reads_as_empty(self, tmp_path: Path, store: StoreName) -> None:
+    def test_an_empty_cache_reads_as_empty(self, tmp_path: Path, store: str) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         reader = cache.reader()
         assert len(reader) == 0 and reader.take([]).shape == (0, WIDTH) and list(reader.batches(5)) == []
         assert cache.write_shard([], np.zeros((0, WIDTH), np.float32)).rows_written == 0
 
     def test_a_matrix_is_mapped_where_there_is_one_and_refused_with_advice_where_not(
-        self, tmp_path: Path, store: StoreName
+        self, tmp_path: Path, store: str
     ) -> None:
         cache = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(10)
@@ -190,7 +186,7 @@ class TestStoreContract:
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data(), dtype=st.sampled_from(DTYPES))
     def test_any_finite_rows_survive_the_round_trip(
-        self, tmp_path_factory: pytest.TempPathFactory, store: StoreName, data: st.DataObject, dtype: str
+        self, tmp_path_factory: pytest.TempPathFactory, store: str, data: st.DataObject, dtype: str
     ) -> None:
         width, count = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 12))
         names = data.draw(st.lists(st.binary(min_size=32, max_size=32), min_size=count, max_size=count, unique=True))

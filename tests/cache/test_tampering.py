@@ -12,10 +12,10 @@ import pytest
 from cache_material import digests_of, key_of, rows_of
 
 from cache import CacheError, DamagedShardError, FeatureCache
-from cache.findings import Problem
+from cache.findings import Problem, RepairReport
 from cache.folder import LocalFolder
 from cache.sealed import seal, unseal
-from cache.upkeep.repair import RepairReport, repair
+from cache.upkeep.repair import repair
 from cache.upkeep.verification import verify
 
 DIGESTS = digests_of(30)

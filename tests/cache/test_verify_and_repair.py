@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from cache_material import WIDTH, digests_of, key_of, rows_of
 
-from cache import CacheError, DamagedShardError, FeatureCache, StoreName
-from cache.findings import VerifyReport
+from cache import CacheError, DamagedShardError, FeatureCache
+from cache.findings import RepairReport, VerifyReport
 from cache.folder import LocalFolder
 from cache.lmdb.environment import LmdbFile
 from cache.shards.entry import ShardEntry
-from cache.upkeep.repair import RepairReport, repair
+from cache.upkeep.repair import repair
 from cache.upkeep.verification import verify
 
 DIGESTS = digests_of(30)
 
 
-def filled(root: Path, store: StoreName = "arrow") -> Path:
+def filled(root: Path, store: str = "arrow") -> Path:
     """A cache of three shards of ten rows; returns its folder."""
     cache = FeatureCache.open(root, key_of(), store=store, provenance={"dataset": "pacs"})
     for start in (0, 10, 20):
@@ -29,11 +29,11 @@ def filled(root: Path, store: StoreName = "arrow") -> Path:
     return root / key_of().digest
 
 
-def check(folder: Path, store: StoreName = "arrow") -> VerifyReport:
+def check(folder: Path, store: str = "arrow") -> VerifyReport:
     return verify(LocalFolder(folder), key_of(), store)
 
 
-def mend(folder: Path, store: StoreName = "arrow") -> RepairReport:
+def mend(folder: Path, store: str = "arrow") -> RepairReport:
     return repair(LocalFolder(folder), key_of(), store)
 
 
@@ -50,12 +50,12 @@ def some_shard(folder: Path) -> tuple[Path, ShardEntry]:
     return entry_file.with_suffix(".arrow"), ShardEntry.from_json(entry_file.read_bytes(), str(entry_file))
 
 
-def read_all(root: Path, store: StoreName = "arrow") -> None:
+def read_all(root: Path, store: str = "arrow") -> None:
     reader = FeatureCache.open(root, key_of(), store=store).reader()
     np.testing.assert_array_equal(reader.take(reader.rows(DIGESTS)), rows_of(DIGESTS).astype(np.float16))
 
 
-def refill_and_compare(root: Path, store: StoreName = "arrow") -> int:
+def refill_and_compare(root: Path, store: str = "arrow") -> int:
     """What the next encode does; returns how many rows it had to fill."""
     cache = FeatureCache.open(root, key_of(), store=store)
     missing = cache.missing(DIGESTS)
@@ -64,7 +64,7 @@ def refill_and_compare(root: Path, store: StoreName = "arrow") -> int:
     return len(missing)
 
 
-def test_a_sound_cache_is_sound(tmp_path: Path, store: StoreName) -> None:
+def test_a_sound_cache_is_sound(tmp_path: Path, store: str) -> None:
     report = check(filled(tmp_path, store), store)
     assert report.sound and report.rows == 30 and "sound, 30 rows" in report.summary()
     assert mend(tmp_path / key_of().digest, store).actions == []
@@ -217,7 +217,7 @@ def test_a_damaged_compacted_shard_gets_its_rows_back_from_those_it_was_made_of(
     assert check(folder).sound and refill_and_compare(tmp_path) == 0
 
 
-def test_foreign_files_are_reported_and_never_touched(tmp_path: Path, store: StoreName) -> None:
+def test_foreign_files_are_reported_and_never_touched(tmp_path: Path, store: str) -> None:
     folder = filled(tmp_path, store)
     strangers = [folder / "notes.txt"] + ([folder / "arrow" / "x.arrow"] if store == "arrow" else [])
     for stranger in strangers:
@@ -238,7 +238,7 @@ def test_a_shard_of_another_cache_is_not_taken_in(tmp_path: Path) -> None:
     assert len(FeatureCache.open(tmp_path, key_of()).reader()) == 30
 
 
-def test_repair_waits_for_no_writer_but_refuses(tmp_path: Path, store: StoreName) -> None:
+def test_repair_waits_for_no_writer_but_refuses(tmp_path: Path, store: str) -> None:
     folder = filled(tmp_path, store)
     with (
         FeatureCache.open(tmp_path, key_of(), store=store).claim(digests_of(1, start=500)),
