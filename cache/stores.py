@@ -1,7 +1,7 @@
 """What every store offers, whatever its files, and the one table of stores.
 
 A store is added by a module with a `STORE`, a `StoreKind` (see `cache.extensions`); one of flat files only needs a
-`cache.shards.container.Container`. `cache.testing` holds the tests that every store must pass.
+`cache.shards.Container`. `cache.testing` holds the tests that every store must pass.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from cache.key import FeatureKey
 from cache.rows import DIGEST_BYTES
-from cache.shards.container import key_text
+from cache.shards import key_text
 
 KEY_METADATA = b"spg-dist.feature-key"
 

@@ -16,8 +16,7 @@ from cache.errors import CacheError
 from cache.folder import Bytes
 from cache.key import FeatureKey
 from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES
-from cache.shards.container import Layout, key_from_text, padding_bytes
-from cache.shards.store import FlatShards
+from cache.shards import FlatShards, Layout, key_from_text, padding_bytes
 
 PADDING_METADATA = b"spg-dist.padding"
 
@@ -25,7 +24,7 @@ _BYTES_BEFORE_FEATURE = DIGEST_BYTES + CHECKSUM_BYTES  # in each row; both colum
 
 
 class ArrowFile:
-    """The `cache.shards.container.Container` of Arrow IPC files."""
+    """The `cache.shards.Container` of Arrow IPC files."""
 
     name = "arrow"
 

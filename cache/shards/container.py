@@ -57,7 +57,11 @@ class Container(Protocol):
         """
 
     def read(self, data: Bytes) -> Layout:
-        """Where the columns lie in a file's bytes. Raises CacheError for bytes that `write` did not write so."""
+        """Where the columns lie in a file's bytes; that they lie within the file is checked by the caller.
+
+        Raises:
+            CacheError: the bytes are no such file, or a damaged one.
+        """
 
 
 def key_text(key: FeatureKey) -> bytes:

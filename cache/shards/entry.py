@@ -54,6 +54,19 @@ class ShardEntry:
         """The entry as JSON, with a checksum over itself."""
         return seal(asdict(self))
 
+    def require_possible(self, where: str) -> None:
+        """Raises DamagedShardError, naming `where`, for numbers that no file has; its last rows may be cut off."""
+        counts = (self.rows, self.file_bytes, self.digest_offset, self.feature_offset, self.checksum_offset)
+        if not all(type(count) is int and count >= 0 for count in (*counts, self.created_ns)):
+            raise DamagedShardError(f"{where} holds a number that is no whole one of at least 0", where)
+        ends = (
+            self.digest_offset + DIGEST_BYTES * self.rows,
+            self.feature_offset,
+            self.checksum_offset + CHECKSUM_BYTES * self.rows,
+        )
+        if max(ends) > self.file_bytes:
+            raise DamagedShardError(f"{where} tells of {self.rows} rows, for which its file is too short", where)
+
     @classmethod
     def from_json(cls, data: bytes, where: str) -> ShardEntry:
         """Read `to_json`'s bytes. Raises DamagedShardError when they are not what was written."""
@@ -62,16 +75,7 @@ class ShardEntry:
             entry = cls(**body | {"replaces": tuple(body["replaces"])})
         except (KeyError, TypeError) as error:
             raise DamagedShardError(f"{where} is no manifest entry: {error!r}", where) from None
-        counts = (entry.rows, entry.file_bytes, entry.digest_offset, entry.feature_offset, entry.checksum_offset)
-        if not all(type(count) is int and count >= 0 for count in (*counts, entry.created_ns)):
-            raise DamagedShardError(f"{where} holds a number that is no whole one of at least 0", where)
-        ends = (
-            entry.digest_offset + DIGEST_BYTES * entry.rows,
-            entry.feature_offset,
-            entry.checksum_offset + CHECKSUM_BYTES * entry.rows,
-        )
-        if max(ends) > entry.file_bytes:
-            raise DamagedShardError(f"{where} tells of {entry.rows} rows, for which its file is too short", where)
+        entry.require_possible(where)
         if not all(isinstance(name, str) and SHARD_NAME.fullmatch(name) for name in (entry.name, *entry.replaces)):
             raise DamagedShardError(f"{where} holds names that are no shard's", where)
         return entry

@@ -64,7 +64,7 @@ class ShardFolder:
         layout = self.container.read(data)
         if layout.key != self.key:
             raise CacheError(f"the file is of {layout.key}; expected {self.key}")
-        return ShardEntry(
+        entry = ShardEntry(
             name=name or xxh3_128_hexdigest(data.data),
             rows=layout.rows,
             file_bytes=len(data),
@@ -74,6 +74,8 @@ class ShardFolder:
             created_ns=created_ns,
             replaces=replaces,
         )
+        entry.require_possible(f"the header of a file in {self.folder.where}")
+        return entry
 
     def is_of_another_cache(self, data: Bytes, name: str) -> bool:
         """Whether a file named like a shard is whole, and no shard of this key. Reads all of one that is none."""

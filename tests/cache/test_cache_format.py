@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from blake3 import blake3
-from cache_material import digests_of, key_of, rows_of
 
 from cache import DTYPES, FeatureCache, FeatureKey
 from cache.folder import LocalFolder
 from cache.shards.entry import ShardColumns, ShardEntry
+from cache.testing.material import digests_of, key_of, rows_of
 from cache.upkeep.verification import verify
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "cache-format.md"

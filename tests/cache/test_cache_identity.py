@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import CacheError, FeatureCache, FeatureKey
+from cache.testing.material import digests_of, key_of, rows_of
 
 
 @pytest.mark.parametrize(

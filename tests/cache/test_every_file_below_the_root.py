@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import DigestIndex, FeatureCache
 from cache.folder import LocalFolder, folder_at
 from cache.shards.entry import ShardEntry
+from cache.testing.material import digests_of, key_of, rows_of
 from cache.upkeep.command_line import run
 from cache.upkeep.listing import list_caches
 from cache.upkeep.repair import repair
@@ -176,15 +176,6 @@ def test_unknown_files_are_named_and_neither_gc_nor_repair_deletes_them(tmp_path
     collect_garbage(folder.parent, timedelta(days=30), dry_run=False)
     repair(LocalFolder(folder), key_of(), store)
     assert all(path.exists() for path in (*inside, *beside))
-
-
-def test_what_a_conversion_left_that_was_cut_off_is_named(tmp_path: Path, store: str) -> None:
-    folder, other = filled(tmp_path / "root", store), "lmdb" if store == "arrow" else "arrow"
-    (folder / other).mkdir()
-    (folder / other / "data.mdb").write_bytes(b"half of it")
-    report = verify(LocalFolder(folder), key_of(), store)
-    assert report.sound and [problem.path for problem in report.harmless] == [str(folder / other)]
-    assert "10 bytes left by a conversion" in report.harmless[0].detail
 
 
 def test_replaced_shards_on_s3_are_checked_and_wait_for_a_person(

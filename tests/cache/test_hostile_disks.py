@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import WIDTH, digests_of, key_of, rows_of
 from child_process import give_up_roots_rights, in_child
 from numpy.testing import assert_array_equal  # here: a child without rights cannot import
 
@@ -18,6 +17,7 @@ from cache.folder import LocalFolder
 from cache.lmdb import environment
 from cache.lmdb.environment import LmdbFile
 from cache.shards import reader as shard_reader
+from cache.testing.material import WIDTH, digests_of, key_of, rows_of
 from cache.upkeep.verification import verify
 
 FORK = multiprocessing.get_context("fork")

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import CacheError, FeatureCache
 from cache.leases import LeaseBook
+from cache.testing.material import digests_of, key_of, rows_of
 
 FORK = multiprocessing.get_context("fork")
 

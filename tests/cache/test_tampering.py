@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import CacheError, DamagedShardError, FeatureCache
 from cache.findings import Problem, RepairReport
 from cache.folder import LocalFolder
 from cache.sealed import seal, unseal
+from cache.testing.material import digests_of, key_of, rows_of
 from cache.upkeep.repair import repair
 from cache.upkeep.verification import verify
 

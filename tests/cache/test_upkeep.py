@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import DTYPES, CacheError, DamagedShardError, FeatureCache
+from cache.testing.material import digests_of, key_of, rows_of
 from cache.upkeep.command_line import run, time_span
 from cache.upkeep.conversion import convert
 from cache.upkeep.listing import find_cache, list_caches
@@ -75,20 +75,6 @@ class TestListing:
 
 
 class TestGarbageCollection:
-    def test_only_what_nobody_used_for_long_goes_and_a_dry_run_removes_nothing(
-        self, tmp_path: Path, store: str
-    ) -> None:
-        old, new = filled(tmp_path, store), filled(tmp_path, store, view="aug-1-0")
-        last_used_days_ago(old, 31)
-        last_used_days_ago(new, 29)
-        for dry_run in (True, False):
-            report = collect_garbage(tmp_path, timedelta(days=30), dry_run=dry_run)
-            assert [Path(removal.path).name for removal in report.removed] == [old.key.digest]
-            assert report.bytes_freed > 0 and "31.0 days" in report.removed[0].reason
-            assert (tmp_path / old.key.digest).exists() == dry_run
-        assert len(new.reader()) == 40
-        assert not list(tmp_path.glob(".tmp-*"))
-
     def test_a_cache_in_use_stays(self, tmp_path: Path) -> None:
         cache = filled(tmp_path)
         last_used_days_ago(cache, 99)
@@ -144,26 +130,6 @@ class TestGarbageCollection:
 
 
 class TestConversion:
-    @pytest.mark.parametrize("dtype", DTYPES)
-    def test_there_and_back_changes_no_bit(self, tmp_path: Path, store: str, dtype: str) -> None:
-        other: str = "lmdb" if store == "arrow" else "arrow"
-        before = filled(tmp_path, store, dtype=dtype)
-        stored, digest = all_bytes(before), before.key.digest
-        info = convert(tmp_path, digest, other)
-        assert (info.before, info.after, info.rows) == (store, other, 40)
-        assert not (tmp_path / digest / store).exists()
-        there = FeatureCache.open(tmp_path, before.key, store=other)
-        assert all_bytes(there) == stored
-        assert convert(tmp_path, digest, other).rows == 40
-        convert(tmp_path, digest, store)
-        assert all_bytes(FeatureCache.open(tmp_path, before.key, store=store)) == stored
-
-    def test_a_job_that_still_writes_the_old_store_is_told(self, tmp_path: Path, store: str) -> None:
-        cache = filled(tmp_path, store)
-        convert(tmp_path, cache.key.digest, "lmdb" if store == "arrow" else "arrow")
-        with pytest.raises(CacheError, match="asked for as"):
-            cache.write_shard(digests_of(1, start=70), rows_of(digests_of(1, start=70)))
-
     def test_a_cache_being_written_or_damaged_is_not_converted(self, tmp_path: Path) -> None:
         cache = filled(tmp_path)
         with cache.claim(digests_of(1, start=900)), pytest.raises(CacheError, match="leases are held"):

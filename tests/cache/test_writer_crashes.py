@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import FeatureCache
 from cache.folder import LocalFolder
+from cache.testing.material import digests_of, key_of, rows_of
 from cache.upkeep.verification import verify
 
 KILLS = 120  # for each of the two stores
