@@ -80,13 +80,13 @@ class Reader(Protocol):
         """
 
     def matrix(self, *, check: bool = True) -> Values:
-        """(rows, width), read-only, without a copy, where the cache is one Arrow shard; numbered as `rows` numbers.
+        """(rows, width), read-only, without a copy, where the cache is one flat shard; numbered as `rows` numbers.
 
         Args:
             check: verify every row's checksum first, which reads all of it; False leaves that to `cache verify`.
 
         Raises:
-            CacheError: the cache is not one Arrow shard; the message says how to make it one.
+            CacheError: the cache is not one flat shard; the message says how to make it one.
             DamagedShardError: a row's bytes are not what was written.
         """
 

@@ -74,7 +74,7 @@ def _verify_replaced(shards: ShardFolder, name: str, report: VerifyReport) -> No
 
 def _unlisted(shards: ShardFolder, name: str) -> Problem:
     if shards.is_of_another_cache(shards.folder.map(shards.data_file(name)), name):
-        return Problem("foreign", shards.path(name), "is a shard of another cache")
+        return Problem("foreign", shards.path(name), "is whole, and no shard of this cache")
     return Problem("unlisted", shards.path(name), "has no manifest entry")
 
 

@@ -45,7 +45,7 @@ class Container(Protocol):
         """Write one file: a header that holds `key_text(key)`, then the columns in this order, each in one piece.
 
         The text is in the header as it is, or as a string of JSON. The features come last, so that a file that was cut
-        still has rows that can be verified, and begin behind `padding_bytes`.
+        still has rows that can be verified, and begin at a round place (see `padding_bytes`).
 
         Args:
             sink: has `write(buffer)`.

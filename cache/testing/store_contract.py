@@ -61,10 +61,10 @@ class StoreContract:
 
     def test_another_object_and_a_pickled_one_see_the_same(self, tmp_path: Path, store: str) -> None:
         writer = FeatureCache.open(tmp_path, key_of(), store=store)
-        beside = FeatureCache.open(tmp_path, key_of(), store=store)
+        another = FeatureCache.open(tmp_path, key_of(), store=store)
         digests = digests_of(8)
         writer.write_shard(digests, rows_of(digests))
-        assert beside.missing(digests) == []
+        assert another.missing(digests) == []
         assert pickle.loads(pickle.dumps(writer)).missing(digests) == []  # noqa: S301 - our own bytes
 
     @pytest.mark.parametrize("sent", ["cache", "reader"])

@@ -103,7 +103,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 class UpkeepContract:
     """Subclass it next to a fixture `store` that gives the store's name, see `cache.testing`.
 
-    `locks` are names of the store's files that only say who is at work, beside hidden ones.
+    `locks` are names of the store's files that only say who is at work, apart from hidden ones.
     """
 
     locks: tuple[str, ...] = ()
