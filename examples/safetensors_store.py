@@ -1,7 +1,7 @@
 """A store of one's own: features in safetensors files, which torch, JAX, Rust and the model hub read.
 
-    python jobs/full_pipeline.py plugins=[examples/safetensors_store.py] cache.store=safetensors
-    spg-dist cache verify feature-cache --plugin examples/safetensors_store.py
+    python jobs/full_pipeline.py name=mine plugins=[examples/safetensors_store.py] cache.store=safetensors
+    spg-dist cache verify feature-cache --plugins examples/safetensors_store.py
 
 A safetensors file is the length of its header (8 bytes), the header as JSON, and the tensors' bytes. All else that a
 shard needs (manifest, look-up, compaction, verification, repair, conversion) comes from `cache.shards`.

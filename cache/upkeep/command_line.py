@@ -42,8 +42,8 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     def command(name: str, explanation: str, *, one_cache: bool) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=explanation, description=explanation)
         sub.add_argument("root", help="cache root: a folder or a URI of any pyarrow filesystem")
-        plugin = "Python file with a store of your own; may be given several times"
-        sub.add_argument("--plugin", action="append", default=[], metavar="FILE", help=plugin)
+        plugins = "Python files with stores of your own"
+        sub.add_argument("--plugins", nargs="+", default=[], metavar="FILE", help=plugins)
         if one_cache:
             sub.add_argument("cache", help="the cache's digest, or its first digits")
         return sub
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
 def execute(arguments: argparse.Namespace) -> int:
     """Run parsed arguments of `build_parser`."""
     try:
-        load_plugins(arguments.plugin)
+        load_plugins(arguments.plugins)
     except ValueError as error:
         raise CacheError(str(error)) from error
     actions = {

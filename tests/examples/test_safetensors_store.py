@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,10 +34,9 @@ PLUGIN = str(REPOSITORY / "examples" / "safetensors_store.py")
 
 
 @pytest.fixture
-def store() -> Iterator[str]:
+def store() -> str:
     load_plugins([PLUGIN])
-    yield "safetensors"
-    forget_plugins()
+    return "safetensors"
 
 
 class TestSafetensorsStore(StoreContract):
@@ -76,7 +74,7 @@ def test_the_command_exports_its_rows_in_a_process_of_its_own(tmp_path: Path, st
     told = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert told.returncode == 2 and not out.exists()
     assert "there is no store 'safetensors'" in told.stderr and "its plugin" in told.stderr
-    done = subprocess.run([*command, "--plugin", PLUGIN], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    done = subprocess.run([*command, "--plugins", PLUGIN], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert done.stdout == f"5 rows written to {out}\n"
 
 
@@ -121,20 +119,21 @@ def test_a_header_that_promises_too_many_rows_is_not_believed(tmp_path: Path, st
 
 
 def test_a_job_encodes_into_it_and_a_second_one_finds_everything(
-    tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SPG_HOME", str(tmp_path))
     settings = ["data.dataset=folder", f"data.root={draw_images(tmp_path / 'images', each=4)}", "clip.model=tiny-rn"]
     settings += ["clip.pretrained=random", "clip.device=cpu", "execution.backend=local", "encode.shard_rows=10"]
     for job, said in (("first", "36 features encoded"), ("second", "0 features encoded, 36 reused")):
-        encode.main([*settings, f"name={job}", f"cache.store={store}"])
+        encode.main([*settings, f"name={job}", f"plugins=[{PLUGIN}]", "cache.store=safetensors"])
         assert said in " ".join(capsys.readouterr().out.split())
     encode.main([*settings, "name=arrow", "cache.root=arrow-cache"])
-    (mine,), (arrow,) = (list_caches(tmp_path / root) for root in ("feature-cache", "arrow-cache"))
-    assert (mine.store, mine.rows, mine.shards, mine.key) == (store, 36, 1, arrow.key)
-    readers = [FeatureCache.open(root, arrow.key, store=kind).reader() for root, kind in
-               ((tmp_path / "feature-cache", store), (tmp_path / "arrow-cache", "arrow"))]  # fmt: skip
-    np.testing.assert_array_equal(*(reader.matrix() for reader in readers))
+    (mine,), (arrow,) = (list_caches(home / root) for root in ("feature-cache", "arrow-cache"))
+    assert (mine.store, mine.rows, mine.shards, mine.key) == ("safetensors", 36, 1, arrow.key)
+    matrices = [
+        FeatureCache.open(home / root, arrow.key, store=store).reader().matrix()
+        for root, store in (("feature-cache", "safetensors"), ("arrow-cache", "arrow"))
+    ]
+    np.testing.assert_array_equal(*matrices)
 
 
 def test_what_a_job_sends_to_its_workers_brings_the_store_along(store: str) -> None:
