@@ -37,9 +37,9 @@ import numpy.typing as npt  # noqa: E402
 
 from benchmarks.claims import Claim, print_table  # noqa: E402
 from benchmarks.timing import medians  # noqa: E402
-from cache import DigestIndex, FeatureCache, FeatureKey, Reader, StoreName  # noqa: E402
+from cache import DigestIndex, FeatureCache, FeatureKey, Reader  # noqa: E402
 from cache.digest_index import HASHING_THREADS, RACY_NS  # noqa: E402
-from cache.lmdb_pages import seal_pages  # noqa: E402
+from cache.lmdb.pages import seal_pages  # noqa: E402
 
 WIDTH, BATCH_ROWS, SHARD_ROWS = 512, 512, 50_000
 KEY = FeatureKey(backbone="benchmark", transform="benchmark", dtype="float16", width=WIDTH)
@@ -84,7 +84,7 @@ def measure(rows: int = 1_000_000, *, quick: bool = False, folder: Path | None =
         return claims if quick else [*claims, writing(root)]
 
 
-def fill(root: Path, rows: int, store: StoreName) -> Reader:
+def fill(root: Path, rows: int, store: str) -> Reader:
     """A compacted cache of random rows, and its reader."""
     cache, source = FeatureCache.open(root, KEY, store=store), np.random.default_rng(0)
     for start in range(0, rows, SHARD_ROWS):

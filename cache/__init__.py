@@ -19,7 +19,7 @@ from cache.errors import CacheError, DamagedShardError, MissingRowsError
 from cache.feature_cache import FeatureCache
 from cache.key import DTYPES, LAYOUT_VERSION, FeatureKey
 from cache.leases import Lease
-from cache.stores import STORES, CompactInfo, Reader, ShardInfo, StoreName
+from cache.stores import STORES, CompactInfo, Reader, ShardInfo
 
 __all__ = [
     "DTYPES",
@@ -36,6 +36,5 @@ __all__ = [
     "MissingRowsError",
     "Reader",
     "ShardInfo",
-    "StoreName",
     "digest_file",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from cache.command_line import run
 from cache.errors import CacheError
+from cache.upkeep.command_line import run
 
 if __name__ == "__main__":
     try:

@@ -27,3 +27,12 @@ class DamagedShardError(CacheError):
         super().__init__(message)
         self.shard = shard
         self.digests = tuple(digests)
+
+
+def missing_rows(where: str, absent: Sequence[str], asked: int) -> MissingRowsError:
+    """The error for images that are not in the cache at `where`: `absent` of the `asked` ones, by digest."""
+    return MissingRowsError(
+        f"{len(absent)} of {asked} images are not in the cache {where}, the first has digest {absent[0]}; "
+        "encode them first: the encode job fills exactly what `FeatureCache.missing` lists",
+        absent,
+    )

@@ -196,12 +196,21 @@ def forget_plugins() -> None:
 
 
 def carried(build: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """For `__reduce__` of what needs plugins: the other process installs them before it calls `build(*arguments)`."""
-    return _build, (plugins(), build, arguments)
+    """For `__reduce__` of what needs plugins: the other process calls `build(*arguments)` with them installed.
+
+    They are installed before `build` and the arguments are unpickled, so that these may be of a plugin's own classes.
+    """
+    return _build, (_Installed(), build, *arguments)
 
 
-def _build(installed: Sequence[Plugin], build: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    install(installed)
+class _Installed:
+    """Becomes the plugins of the process that pickles it, installed in the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[Sequence[Plugin]]]:
+        return install, (plugins(),)
+
+
+def _build(installed: None, build: Callable[..., Any], *arguments: Any) -> Any:
     return build(*arguments)
 
 

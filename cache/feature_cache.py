@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from cache.arrow_store import ArrowStore
-from cache.compaction import REPLACED_KEPT_SECONDS
-from cache.errors import CacheError
+from cache.extensions import carried
 from cache.folder import Folder, LocalFolder, folder_at
 from cache.identity import claim_identity, note_provenance, note_use
 from cache.key import FeatureKey
 from cache.leases import DEFAULT_TTL_SECONDS, LEASES_FOLDER, Lease, LeaseBook
-from cache.lmdb_store import LmdbStore
 from cache.rows import digests_from_hex, sorted_rows
-from cache.stores import STORES, CompactInfo, Reader, ShardInfo, Store, StoreName
+from cache.stores import REPLACED_KEPT_SECONDS, CompactInfo, Reader, ShardInfo, open_store
 
 
 class FeatureCache:
@@ -27,41 +24,43 @@ class FeatureCache:
     Any number of processes may write at once. One object is for one thread.
     """
 
-    def __init__(self, root: str | os.PathLike[str], key: FeatureKey, store: StoreName) -> None:
+    def __init__(self, root: str | os.PathLike[str], key: FeatureKey, store: str) -> None:
         place = folder_at(root)
         # Absolute, because a process that this object is sent to may have another current directory.
         self.root = place.where if isinstance(place, LocalFolder) else os.fspath(root)
         self.key, self.store_name = key, store
         self.folder: Folder = place.child(key.digest)
-        self.store = make_store(self.folder, key, store, mend_command(root, key.digest))
+        self.store = open_store(self.folder, key, store)
 
     @property
     def is_local(self) -> bool:
         """True for a folder of this machine's file system, False for any other URI."""
         return isinstance(self.folder, LocalFolder)
 
-    def __reduce__(self) -> tuple[type[FeatureCache], tuple[str, FeatureKey, StoreName]]:
-        return FeatureCache, (self.root, self.key, self.store_name)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return carried(FeatureCache, self.root, self.key, self.store_name)
 
     @classmethod
     def open(
         cls,
         root: str | os.PathLike[str],
         key: FeatureKey,
-        store: StoreName = "arrow",
+        store: str = "arrow",
         provenance: Mapping[str, Any] | None = None,
     ) -> FeatureCache:
         """Open the cache of a key, making it at first use.
 
         Args:
-            root: folder, or URI of any pyarrow filesystem (Arrow store only), that holds all caches. From a URI a shard
-                is read into memory whole at its first use; a table larger than memory wants a local copy.
+            root: folder, or URI of any pyarrow filesystem (for stores of flat shards, such as Arrow), that holds all
+                caches. From a URI a shard is read into memory whole at its first use; a table larger than memory wants
+                a local copy.
             key: what determines a feature beside the image.
-            store: arrow or lmdb; must be what the cache is kept as.
+            store: name of the store (`cache.stores.STORES`); must be what the cache is kept as.
             provenance: what to record about who fills it; values that JSON can hold.
 
         Raises:
-            CacheError: the folder holds another key, store or layout version, or cannot be made.
+            CacheError: the folder holds another key, store or layout version, or cannot be made, or there is no such
+                store.
         """
         cache = cls(root, key, store)
         claim_identity(cache.folder, key, store)
@@ -87,7 +86,7 @@ class FeatureCache:
 
         Raises:
             CacheError: wrong shape or dtype, a value that is not finite (names the image), a full disk, or the cache
-                was converted to the other store meanwhile.
+                was converted to another store meanwhile.
         """
         claim_identity(self.folder, self.key, self.store_name)
         return self.store.write(*sorted_rows(digests, rows, self.key.dtype, self.key.width))
@@ -134,25 +133,9 @@ class FeatureCache:
         return self.store.reader()
 
     def compact(self, keep_replaced_seconds: float = REPLACED_KEPT_SECONDS) -> CompactInfo:
-        """Merge the Arrow shards into one file with one record batch; a no-op for LMDB and where one shard is all.
+        """Put all rows into the form that reads fastest: flat shards into one, a file of pages under its seal.
 
         Readers and writers may be at work meanwhile. Replaced files go at the first compaction or `gc` after
         `keep_replaced_seconds`.
         """
         return self.store.compact(keep_replaced_seconds)
-
-
-def mend_command(root: str | os.PathLike[str], digest: str) -> str:
-    """The command that errors about damage tell people to run."""
-    return f"spg-dist cache repair {folder_at(root).where} {digest}"
-
-
-def make_store(folder: Folder, key: FeatureKey, store: str, mend: str) -> Store:
-    """The store of a cache's folder. Raises CacheError for LMDB on anything but a local folder."""
-    if store not in STORES:
-        raise CacheError(f"store is {store!r}; expected one of {', '.join(STORES)}")
-    if store == "arrow":
-        return ArrowStore(folder.child("arrow"), key, mend)
-    if not isinstance(folder, LocalFolder):
-        raise CacheError(f"an LMDB store needs a local folder, not {folder.where}; use store=arrow there")
-    return LmdbStore(folder.path / "lmdb", key, mend)

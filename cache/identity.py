@@ -17,7 +17,6 @@ from cache.errors import CacheError, DamagedShardError
 from cache.folder import Folder
 from cache.key import LAYOUT_VERSION, FeatureKey
 from cache.sealed import seal, unseal
-from cache.stores import STORES
 
 FORMAT = "spg-dist feature cache"
 IDENTITY_FILE = "cache.json"
@@ -30,7 +29,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Identity:
-    """What cache.json says: the key, the store, when (ISO 8601, UTC) and with what versions it was made."""
+    """What cache.json says: the key, the store, when (ISO 8601, UTC) and with what versions it was made.
+
+    The store is a name; it may be one that is not known here, because its plugin or package is missing.
+    """
 
     key: FeatureKey
     store: str
@@ -58,8 +60,8 @@ def read_identity(folder: Folder) -> Identity | None:
         body = unseal(data, where)
     except DamagedShardError as error:
         raise DamagedShardError(f"{error}; run `spg-dist cache repair` on this cache", where) from None
-    if body.get("store") not in STORES or not isinstance(body.get("key"), dict):
-        raise CacheError(f"{where} names store {body.get('store')!r}; expected one of {', '.join(STORES)} and a key")
+    if not isinstance(body.get("store"), str) or not isinstance(body.get("key"), dict):
+        raise CacheError(f"{where} names store {body.get('store')!r}; expected a store's name and a key")
     key = FeatureKey.from_dict(body["key"], where)
     return Identity(key, body["store"], str(body.get("created")), dict(body.get("versions") or {}))
 

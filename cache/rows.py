@@ -19,6 +19,9 @@ CHECKSUM_BYTES = 8
 
 DIGEST_TYPE = np.dtype("S32")
 
+ABSENT = -1
+"""Stands for the row number of an image that has no row."""
+
 Digests = npt.NDArray[np.bytes_]
 """(N,) of S32. NumPy drops trailing NULs of single elements: turn them to text with `digests_to_hex` only."""
 Values = npt.NDArray[np.generic]

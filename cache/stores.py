@@ -1,19 +1,27 @@
-"""What every store offers, whatever its files: the one interface above Arrow and LMDB."""
+"""What every store offers, whatever its files, and the one table of stores.
+
+A store is added by a module with a `STORE`, a `StoreKind` (see `cache.extensions`); one of flat files only needs a
+`cache.shards.Container`. `cache.testing` holds the tests that every store must pass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from cache.errors import CacheError
+from cache.extensions import Table
+from cache.findings import Problem, RepairReport, VerifyReport, Waiting
+from cache.folder import Folder
 from cache.key import FeatureKey
 from cache.rows import Digests, Values
 
-StoreName = Literal["arrow", "lmdb"]
-STORES: tuple[str, ...] = get_args(StoreName)
+REPLACED_KEPT_SECONDS = 24 * 3600.0
+"""How long compaction leaves replaced files for readers that still map them."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +80,13 @@ class Reader(Protocol):
         """
 
     def matrix(self, *, check: bool = True) -> Values:
-        """(rows, width), read-only, without a copy, where the cache is one Arrow shard; numbered as `rows` numbers.
+        """(rows, width), read-only, without a copy, where the cache is one flat shard; numbered as `rows` numbers.
 
         Args:
             check: verify every row's checksum first, which reads all of it; False leaves that to `cache verify`.
 
         Raises:
-            CacheError: the cache is not one Arrow shard; the message says how to make it one.
+            CacheError: the cache is not one flat shard; the message says how to make it one.
             DamagedShardError: a row's bytes are not what was written.
         """
 
@@ -90,22 +98,103 @@ class Reader(Protocol):
 
 
 class Store(Protocol):
-    """Keeps rows on disk."""
+    """Keeps the rows of one cache in one folder of its own, in which nothing else is.
+
+    Any number of processes may use one folder at once; one object is for one thread. What was written is durable when
+    `write` returns, and a writer that is killed at any time loses no row of before. An unfinished file's name begins
+    with `cache.folder.TEMPORARY_PREFIX`. Errors are CacheErrors that name the file and the command that cures it.
+    """
 
     def refresh(self) -> None:
-        """See what other processes wrote."""
+        """See what other processes wrote. Raises DamagedShardError for what cannot be seen because it is damaged."""
 
     def present(self, digests: Digests) -> npt.NDArray[np.bool_]:
-        """(N,) whether each of N digests has a row."""
+        """(N,) whether each of N digests had a row at the last refresh."""
 
     def write(self, digests: Digests, values: Values) -> ShardInfo:
-        """Add the rows that are not there yet, all of them or none."""
+        """Add the rows that are not there yet, all of them or none: N ascending digests (N,), values (N, W)."""
 
     def reader(self) -> Reader:
-        """A reader of what is visible now."""
+        """A reader of what the last refresh saw."""
 
     def compact(self, keep_replaced_seconds: float) -> CompactInfo:
-        """Put all rows into the form that reads fastest."""
+        """Put all rows into the form that reads fastest; readers opened before keep working.
+
+        Args:
+            keep_replaced_seconds: how long files that this replaces stay for such readers.
+
+        Raises:
+            DamagedShardError: a row is not what was written; nothing has changed then.
+        """
+
+    def shards(self) -> int:
+        """How many shards the last refresh saw; a store that is one file counts as one where it has a row."""
 
     def bytes_on_disk(self) -> int:
         """Bytes of the files that hold the rows seen by the last refresh; what waits for deletion is not counted."""
+
+    def waiting(self) -> list[Waiting]:
+        """What the shards seen by the last refresh have replaced; unfinished files are found without the store."""
+
+    def verify(self, report: VerifyReport) -> None:
+        """Compare every byte with what was written and add what was found, `waiting` included. Changes nothing."""
+
+    def repair(self, problems: Sequence[Problem], report: RepairReport) -> None:
+        """Drop what is damaged and keep every row that is whole. Nobody else is writing.
+
+        Args:
+            problems: what `verify` found; those of kinds `foreign` and `identity` are not the store's.
+            report: where to note what was done.
+        """
+
+    def close(self) -> None:
+        """Let go of the files, so that the folder can be moved or deleted; `refresh` opens them again."""
+
+
+class StoreKind(Protocol):
+    """A format of stores: what the table holds."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration and cache.json call it; also the name of its folder in a cache."""
+
+    def open(self, folder: Folder, key: FeatureKey, cure: str) -> Store:
+        """The store in a folder, which need not be there yet. Reads and writes nothing.
+
+        Args:
+            folder: the store's own.
+            key: the cache's key.
+            cure: the command that an error about damage tells the reader to run.
+
+        Raises:
+            CacheError: it cannot be kept in such a folder.
+        """
+
+    def keys(self, folder: Folder) -> Iterator[FeatureKey]:
+        """The keys that the files in a folder carry, whole or not: how a cache is known whose cache.json is lost."""
+
+
+STORES: Table[StoreKind] = Table("store", {"arrow": "cache.arrow.store", "lmdb": "cache.lmdb.store"})
+
+
+def store_kind(name: str) -> StoreKind:
+    """The store of this name. Raises CacheError where there is none."""
+    try:
+        return STORES[name]
+    except ValueError as error:
+        raise CacheError(f"{error}; for a store of your own name its plugin, or install its package") from error
+
+
+def open_store(cache: Folder, key: FeatureKey, name: str) -> Store:
+    """The store in a cache's folder. Raises CacheError where there is no such store, or not in such a folder."""
+    try:
+        kind = store_kind(name)
+    except CacheError as error:
+        raise CacheError(f"cache {cache.where}: {error}") from error
+    return kind.open(cache.child(name), key, repair_command(cache))
+
+
+def repair_command(cache: Folder) -> str:
+    """The command that errors about damage in a cache's folder tell people to run."""
+    root, _, digest = cache.where.rpartition("/")
+    return f"spg-dist cache repair {root} {digest}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cache import command_line as cache_commands
 from cache.extensions import load_plugins
+from cache.upkeep import command_line as cache_commands
 from spg_dist.data import DataConfig, check_dataset, render
 from spg_dist.pipeline.errors import reported_errors
 
@@ -24,8 +24,8 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("root", help="folder of the data set, or the folder that holds it")
     expected = "the data set to expect, e.g. pacs, or folder for one of your own; auto (the default) recognises it"
     check.add_argument("--dataset", default="auto", metavar="NAME", help=expected)
-    plugin = "a file that adds a data set or a layout, as in plugins=[FILE]; may be given several times"
-    check.add_argument("--plugin", action="append", default=[], metavar="FILE", help=plugin)
+    plugins = "Python files with data sets or layouts of your own"
+    check.add_argument("--plugins", nargs="+", default=[], metavar="FILE", help=plugins)
     lacking = "as data.allow_absent_classes: a domain of a folder of your own may lack classes"
     check.add_argument("--allow-absent-classes", action="store_true", help=lacking)
     digest = "also read every file, and list images that stand twice, byte for byte"
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_data(arguments: argparse.Namespace) -> int:
     """`spg-dist data check`: print the report; returns the exit status."""
-    load_plugins(arguments.plugin)
+    load_plugins(arguments.plugins)
     config = DataConfig(
         dataset=arguments.dataset, root=arguments.root, allow_absent_classes=arguments.allow_absent_classes
     )

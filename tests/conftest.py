@@ -30,7 +30,16 @@ pytest.register_assert_rewrite("spg_dist.testing")  # contracts: their failures 
 
 WHOLE_JOBS = [
     TESTS / folder
-    for folder in ("end_to_end", "faults", "jobs", "tuning", "benchmarks", "spg_dist/pipeline", "spg_dist/embedded")
+    for folder in (
+        "end_to_end",
+        "examples",
+        "faults",
+        "jobs",
+        "tuning",
+        "benchmarks",
+        "spg_dist/pipeline",
+        "spg_dist/embedded",
+    )
 ]
 # Hundreds of damaged stores and killed writers, trajectories and towers of full size: seconds each.
 PATIENT = [
@@ -44,6 +53,7 @@ PATIENT = [
         "cache/test_verify_and_repair.py",
         "cache/test_writer_crashes.py",
         "cache/test_upkeep.py",
+        "cache/test_upkeep_contract.py",
         "goldens/test_golden_stage2.py",
         "spg_dist/clip/test_assumed_transform.py",
         "spg_dist/clip/test_image_towers.py",

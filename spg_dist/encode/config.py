@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Literal
 
+from cache import STORES
 from spg_dist.data import Pixels
 
 
@@ -13,10 +15,10 @@ class CacheConfig:
     """Where features are kept, and how."""
 
     root: str = "feature-cache"
-    """Folder of the cache, or a URI such as s3://bucket/folder (arrow only); shared by all runs and data sets."""
+    """Folder of the cache, or a URI such as s3://bucket/folder (not with lmdb); shared by all runs and data sets."""
 
-    store: Literal["arrow", "lmdb"] = "arrow"
-    """Format of the store."""
+    store: str = "arrow"
+    """Format of the store: arrow (mapped files), lmdb (one file, on a local disk), or that of a plugin."""
 
     dtype: Literal["float16", "float32", "bfloat16"] = "float16"
     """Number format of stored features."""
@@ -24,6 +26,10 @@ class CacheConfig:
     def __post_init__(self) -> None:
         if not self.root:
             raise ValueError("cache.root is empty, expected a folder or a URI, e.g. cache.root=/data/feature-cache")
+        if self.store not in STORES:
+            near = difflib.get_close_matches(self.store, STORES.names(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"cache.store: expected one of {', '.join(STORES.names())}, got {self.store!r}{hint}")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
+from typing import Any
 
-from cache import DigestIndex, FeatureCache, FeatureKey, StoreName
+from cache import DigestIndex, FeatureCache, FeatureKey
+from cache.extensions import carried
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import Clip
 from spg_dist.data import ImageRecord, Manifest, Pixels
@@ -31,9 +33,12 @@ class CachedViews:
     """
 
     root: str
-    store: StoreName
+    store: str
     digests: tuple[str, ...]
     keys: tuple[FeatureKey, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return carried(CachedViews, self.root, self.store, self.digests, self.keys)  # the store may be a plugin's
 
 
 @dataclass

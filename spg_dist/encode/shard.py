@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from cache import FeatureCache, FeatureKey, StoreName
+from cache import FeatureCache, FeatureKey
+from cache.extensions import carried
 from spg_dist.clip.config import Activation, ClipConfig
 from spg_dist.clip.load import Clip, load_clip, pick_device
 from spg_dist.encode.config import EncodeConfig
@@ -29,11 +31,14 @@ class ShardTask:
     clip: ClipConfig
     encode: EncodeConfig
     cache_root: str
-    store: StoreName
+    store: str
     key: FeatureKey
     digests: tuple[str, ...]
     paths: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return carried(ShardTask, *(getattr(self, field.name) for field in fields(self)))  # the store may be a plugin's
 
 
 @dataclass(frozen=True)

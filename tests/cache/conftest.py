@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cache import digest_index
+from cache import STORES, digest_index
 
 
-@pytest.fixture(params=["arrow", "lmdb"])
+@pytest.fixture(params=STORES.names())
 def store(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from blake3 import blake3
-from cache_material import digests_of, key_of, rows_of
 
-from cache import DTYPES, FeatureCache, FeatureKey, StoreName
+from cache import DTYPES, FeatureCache, FeatureKey
 from cache.folder import LocalFolder
-from cache.shard_format import ShardColumns, ShardEntry
-from cache.verification import verify
+from cache.shards.entry import ShardColumns, ShardEntry
+from cache.testing.material import digests_of, key_of, rows_of
+from cache.upkeep.verification import verify
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "cache-format.md"
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -83,7 +83,7 @@ def test_the_folders_name_is_made_as_documented() -> None:
     assert blake3(text.encode()).hexdigest(16) == key_of().digest
 
 
-def test_a_cache_written_by_layout_version_1_is_read(tmp_path: Path, store: StoreName) -> None:
+def test_a_cache_written_by_layout_version_1_is_read(tmp_path: Path, store: str) -> None:
     """The fixtures were written when version 1 began and are never made anew."""
     shutil.copytree(FIXTURES / f"layout-1-{store}", tmp_path / "root")
     reader = FeatureCache.open(tmp_path / "root", OLD_KEY, store=store).reader()

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from cache_material import digests_of, key_of, rows_of
 
 from cache import FeatureCache
 from cache.folder import LocalFolder
-from cache.verification import verify
+from cache.testing.material import digests_of, key_of, rows_of
+from cache.upkeep.verification import verify
 
 FORK = multiprocessing.get_context("fork")
 DIGESTS = digests_of(300)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache import lookup
-from cache.lookup import ABSENT, DigestLookup
-from cache.rows import DIGEST_TYPE, Digests
+from cache.rows import ABSENT, DIGEST_TYPE, Digests
+from cache.shards import lookup
+from cache.shards.lookup import DigestLookup
 
 # Few different bytes, NULs at both ends among them, so that prefixes, repetitions and padding all happen.
 NAMES = st.lists(st.sampled_from([0, 1, 255]), min_size=2, max_size=2).map(lambda ends: bytes(ends) + b"\0" * 30)

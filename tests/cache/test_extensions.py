@@ -127,6 +127,20 @@ print(said[0].message)
     assert "'broken' of the installed package theirs cannot be imported (ModuleNotFoundError" in warning
 
 
+def as_it_is(one: object) -> object:
+    return one
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Something that has a plugin's object."""
+
+    method: object
+
+    def __reduce__(self) -> object:
+        return carried(as_it_is, self.method)
+
+
 @dataclass(frozen=True)
 class Carrier:
     """Something that names a plugin's object."""
@@ -141,9 +155,10 @@ def found_there(name: str) -> object:
     return Table("method", {})[name]
 
 
-def test_what_names_a_plugin_takes_it_along_to_another_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["its name", "itself"])
+def test_what_names_or_has_a_plugins_object_takes_it_along_to_another_process(tmp_path: Path, kind: str) -> None:
     load_plugins([plugin(tmp_path)])
-    sent = pickle.dumps(Carrier("mine"))
+    sent = pickle.dumps(Carrier("mine") if kind == "its name" else Holder(found_there("mine")))
     Path(plugin(tmp_path)).unlink()
     program = "import pickle, sys; print(pickle.load(sys.stdin.buffer))"
     said = subprocess.run([sys.executable, "-c", program], input=sent, capture_output=True, check=True, cwd=".",

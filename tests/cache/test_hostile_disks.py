@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import WIDTH, digests_of, key_of, rows_of
 from child_process import give_up_roots_rights, in_child
 from numpy.testing import assert_array_equal  # here: a child without rights cannot import
 
-from cache import CacheError, DigestIndex, FeatureCache, StoreName
-from cache import lmdb_environment as environment
+from cache import CacheError, DigestIndex, FeatureCache
 from cache.folder import LocalFolder
-from cache.lmdb_environment import LmdbFile
-from cache.verification import verify
+from cache.lmdb import environment
+from cache.lmdb.environment import LmdbFile
+from cache.shards import reader as shard_reader
+from cache.testing.material import WIDTH, digests_of, key_of, rows_of
+from cache.upkeep.verification import verify
 
 FORK = multiprocessing.get_context("fork")
 DIGESTS = digests_of(40)
@@ -28,12 +29,12 @@ def make_read_only(folder: Path) -> None:
         path.chmod(0o555 if path.is_dir() else 0o444)
 
 
-def read_all(root: Path, store: StoreName, digests: list[str] = DIGESTS) -> None:
+def read_all(root: Path, store: str, digests: list[str] = DIGESTS) -> None:
     reader = FeatureCache.open(root, key_of(), store=store).reader()
     assert_array_equal(reader.take(reader.rows(digests)), rows_of(digests).astype(np.float16))
 
 
-def test_a_read_only_folder_reads_and_refuses_writes_by_name(tmp_path: Path, store: StoreName) -> None:
+def test_a_read_only_folder_reads_and_refuses_writes_by_name(tmp_path: Path, store: str) -> None:
     root = tmp_path / "caches"
     cache = FeatureCache.open(root, key_of(), store=store)
     cache.write_shard(DIGESTS, rows_of(DIGESTS))
@@ -57,13 +58,13 @@ def test_a_read_only_folder_reads_and_refuses_writes_by_name(tmp_path: Path, sto
     in_child(without_rights)
 
 
-def test_a_root_that_cannot_be_made_is_an_error_with_its_path(tmp_path: Path, store: StoreName) -> None:
+def test_a_root_that_cannot_be_made_is_an_error_with_its_path(tmp_path: Path, store: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="file"):
         FeatureCache.open(tmp_path / "file" / "caches", key_of(), store=store)
 
 
-def test_a_full_disk_is_an_error_and_the_same_command_goes_on_afterwards(tmp_path: Path, store: StoreName) -> None:
+def test_a_full_disk_is_an_error_and_the_same_command_goes_on_afterwards(tmp_path: Path, store: str) -> None:
     root = tmp_path
     cache = FeatureCache.open(root, key_of(width=512), store=store)
     cache.write_shard(DIGESTS[:4], rows_of(DIGESTS[:4], 512))
@@ -155,8 +156,6 @@ def test_more_shards_than_file_descriptors_can_be_read(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 60, in_use + 60))
         read_all(tmp_path, "arrow", digests)
 
-    from cache import arrow_reader
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow_reader, "OPEN_SHARDS", 20)
+        patch.setattr(shard_reader, "OPEN_SHARDS", 20)
         in_child(with_few_descriptors)

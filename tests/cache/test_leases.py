@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
-from cache import CacheError, FeatureCache, StoreName
+from cache import CacheError, FeatureCache
 from cache.leases import LeaseBook
+from cache.testing.material import digests_of, key_of, rows_of
 
 FORK = multiprocessing.get_context("fork")
 
@@ -22,7 +22,7 @@ def lease_files(root: Path) -> list[Path]:
     return list((root / key_of().digest / "leases").glob("*.json"))
 
 
-def test_two_claims_share_the_work_and_never_overlap(tmp_path: Path, store: StoreName) -> None:
+def test_two_claims_share_the_work_and_never_overlap(tmp_path: Path, store: str) -> None:
     first = FeatureCache.open(tmp_path, key_of(), store=store)
     second = FeatureCache.open(tmp_path, key_of(), store=store)
     digests = digests_of(10)
@@ -32,7 +32,7 @@ def test_two_claims_share_the_work_and_never_overlap(tmp_path: Path, store: Stor
     assert lease_files(tmp_path) == []
 
 
-def test_what_is_written_is_not_claimed(tmp_path: Path, store: StoreName) -> None:
+def test_what_is_written_is_not_claimed(tmp_path: Path, store: str) -> None:
     cache = FeatureCache.open(tmp_path, key_of(), store=store)
     other = FeatureCache.open(tmp_path, key_of(), store=store)
     digests = digests_of(4)
@@ -119,7 +119,7 @@ def test_a_lease_without_time_is_refused(tmp_path: Path) -> None:
         FeatureCache.open(tmp_path, key_of()).claim(digests_of(1), ttl_seconds=0)
 
 
-def _fill(root: Path, store: StoreName, digests: list[str], encoded: multiprocessing.Queue[list[str]]) -> None:
+def _fill(root: Path, store: str, digests: list[str], encoded: multiprocessing.Queue[list[str]]) -> None:
     cache = FeatureCache.open(root, key_of(), store=store)
     mine: list[str] = []
     for start in range(0, len(digests), 16):
@@ -132,7 +132,7 @@ def _fill(root: Path, store: StoreName, digests: list[str], encoded: multiproces
 
 
 @pytest.mark.parametrize("writers", [2, 4])
-def test_concurrent_writers_encode_each_image_once_and_agree(tmp_path: Path, store: StoreName, writers: int) -> None:
+def test_concurrent_writers_encode_each_image_once_and_agree(tmp_path: Path, store: str, writers: int) -> None:
     digests, encoded = digests_of(400), FORK.Queue()
     processes = [FORK.Process(target=_fill, args=(tmp_path, store, digests, encoded)) for _ in range(writers)]
     for process in processes:

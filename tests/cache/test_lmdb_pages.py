@@ -14,20 +14,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cache_material import digests_of, key_of, rows_of
 from child_process import in_child
 from xxhash import xxh3_64_intdigest
 
 from cache import CacheError, DamagedShardError, FeatureCache
-from cache import lmdb_environment as environment
-from cache import lmdb_pages as pages
 from cache.findings import VerifyReport
 from cache.folder import LocalFolder
-from cache.lmdb_environment import LmdbFile
-from cache.lmdb_pages import PAGE_BYTES, changed_pages
-from cache.recovery import recover_key_and_store
-from cache.repair import repair
-from cache.verification import verify
+from cache.lmdb import environment, pages
+from cache.lmdb.environment import LmdbFile
+from cache.lmdb.pages import PAGE_BYTES, changed_pages
+from cache.testing.material import digests_of, key_of, rows_of
+from cache.upkeep.recovery import recover_key_and_store
+from cache.upkeep.repair import repair
+from cache.upkeep.verification import verify
 
 DIGESTS = digests_of(120)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import CacheError, DamagedShardError, DigestIndex, FeatureCache
 from cache.folder import RemoteFolder, folder_at
-from cache.listing import list_caches
-from cache.verification import verify
+from cache.testing.material import digests_of, key_of, rows_of
+from cache.upkeep.listing import list_caches
+from cache.upkeep.verification import verify
 
 DIGESTS = digests_of(30)
 

@@ -1,207 +1,57 @@
-"""The contract that every store keeps; a new store joins by adding its name to the fixture `store`."""
+"""Our own stores keep the contract that ships as `cache.testing`."""
 
 from __future__ import annotations
 
-import pickle
-import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import WIDTH, digests_of, key_of, rows_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cache import DTYPES, CacheError, FeatureCache, MissingRowsError, StoreName
-from cache.rows import stored_dtype
+from cache import DTYPES, CacheError, FeatureCache
+from cache.testing import StoreContract
+from cache.testing.material import as_stored, digests_of, filled, key_of
 
 
-def as_stored(rows: np.ndarray, dtype: str) -> np.ndarray:
-    """What torch would store: bfloat16 by way of the definition, round to nearest, ties to even."""
-    if dtype != "bfloat16":
-        return rows.astype(dtype)
-    exact = rows.astype(np.float32).view(np.uint32).astype(np.uint64)
-    low, high = exact & 0xFFFF, exact >> 16
-    return (high + ((low > 0x8000) | ((low == 0x8000) & (high & 1 == 1)))).astype(np.uint16)
+class TestStores(StoreContract):
+    """Those of the table, by the fixture `store`."""
 
 
-class TestStoreContract:
-    """One class, every store."""
+def test_an_arrow_cache_is_mapped_where_it_is_one_shard_and_says_what_to_do_where_not(tmp_path: Path) -> None:
+    cache, digests = filled(tmp_path, "arrow"), digests_of(40)
+    with pytest.raises(CacheError, match="compact"):
+        cache.reader().matrix()
+    assert cache.compact().shards_after == 1
+    reader = cache.reader()
+    matrix = reader.matrix()
+    assert not matrix.flags.owndata and not matrix.flags.writeable
+    np.testing.assert_array_equal(matrix[reader.rows(digests)], reader.take(reader.rows(digests)))
 
-    @pytest.mark.parametrize("dtype", DTYPES)
-    def test_rows_come_back_bit_identical_in_order(self, tmp_path: Path, store: StoreName, dtype: str) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(dtype), store=store)
-        digests = digests_of(100)
-        cache.write_shard(digests[:60], rows_of(digests[:60]))
-        cache.write_shard(digests[60:], rows_of(digests[60:]))
-        reader = cache.reader()
-        asked = [digests[number] for number in np.random.default_rng(0).integers(0, 100, 250)]
-        taken = reader.take(reader.rows(asked))
-        assert taken.dtype == stored_dtype(dtype) and reader.dtype == dtype and len(reader) == 100
-        np.testing.assert_array_equal(taken, as_stored(rows_of(asked), dtype))
 
-    def test_missing_lists_what_nobody_wrote_in_order_and_once(self, tmp_path: Path, store: StoreName) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(6)
-        assert cache.missing(digests) == digests
-        cache.write_shard(digests[1:3], rows_of(digests[1:3]))
-        assert cache.missing([digests[5], *digests, digests[5]]) == [digests[5], digests[0], digests[3], digests[4]]
-        assert cache.missing([]) == []
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), dtype=st.sampled_from(DTYPES))
+def test_any_finite_rows_survive_the_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, store: str, data: st.DataObject, dtype: str
+) -> None:
+    width, count = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 12))
+    names = data.draw(st.lists(st.binary(min_size=32, max_size=32), min_size=count, max_size=count, unique=True))
+    digests = [name.hex() for name in names]
+    finite = st.floats(-60000, 60000, width=32)
+    rows = data.draw(hnp.arrays(np.float32, (count, width), elements=finite))
+    cut = data.draw(st.integers(0, count))
+    cache = FeatureCache.open(tmp_path_factory.mktemp("round"), key_of(dtype, width), store=store)
+    cache.write_shard(digests[:cut], rows[:cut])
+    cache.write_shard(digests[cut:], rows[cut:])
+    reader = cache.reader()
+    stored = reader.take(reader.rows(digests))
+    np.testing.assert_array_equal(stored.view(np.uint8), as_stored(rows, dtype).view(np.uint8))
+    reader.close()
 
-    def test_writing_again_writes_nothing(self, tmp_path: Path, store: StoreName) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(10)
-        first = cache.write_shard(digests[:6], rows_of(digests[:6]))
-        again = cache.write_shard(digests[:6], rows_of(digests[:6]))
-        overlapping = cache.write_shard(digests, rows_of(digests))
-        assert (first.rows_written, first.rows_present) == (6, 0) and first.name
-        assert (again.rows_written, again.rows_present, again.name) == (0, 6, None)
-        assert (overlapping.rows_written, overlapping.rows_present) == (4, 6)
-        assert len(cache.reader()) == 10
 
-    def test_another_object_and_a_pickled_one_see_the_same(self, tmp_path: Path, store: StoreName) -> None:
-        writer = FeatureCache.open(tmp_path, key_of(), store=store)
-        beside = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(8)
-        writer.write_shard(digests, rows_of(digests))
-        assert beside.missing(digests) == []
-        assert pickle.loads(pickle.dumps(writer)).missing(digests) == []  # noqa: S301 - our own bytes
-
-    def test_a_relative_root_means_the_same_place_in_another_process(
-        self, tmp_path: Path, store: StoreName, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (tmp_path / "elsewhere").mkdir()
-        monkeypatch.chdir(tmp_path)
-        cache = FeatureCache.open("caches", key_of(), store=store)
-        cache.write_shard(digests_of(3), rows_of(digests_of(3)))
-        packed = pickle.dumps((cache, cache.reader()))
-        monkeypatch.chdir(tmp_path / "elsewhere")
-        sent, reader = pickle.loads(packed)  # noqa: S301 - our own bytes
-        assert sent.missing(digests_of(3)) == [] and len(reader) == 3
-
-    def test_row_numbers_hold_for_a_pickled_reader_though_others_write_on(
-        self, tmp_path: Path, store: StoreName
-    ) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(30)
-        cache.write_shard(digests[10:20], rows_of(digests[10:20]))
-        reader = cache.reader()
-        numbers, packed = reader.rows(digests[10:20]), pickle.dumps(reader)
-        cache.write_shard(digests[:10], rows_of(digests[:10]))
-        cache.compact(keep_replaced_seconds=3600)
-        for old in (reader, pickle.loads(packed)):  # noqa: S301 - our own bytes
-            np.testing.assert_array_equal(old.take(numbers), as_stored(rows_of(digests[10:20]), "float16"))
-
-    def test_compaction_changes_no_bit(self, tmp_path: Path, store: StoreName) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(90)
-        for start in range(0, 90, 9):
-            cache.write_shard(digests[start : start + 9], rows_of(digests[start : start + 9]))
-        before = cache.reader()
-        info = cache.compact()
-        after = cache.reader()
-        assert info.shards_after == 1 and info.rows == len(after) == 90
-        np.testing.assert_array_equal(before.take(before.rows(digests)), after.take(after.rows(digests)))
-        cache.write_shard(digests_of(5, start=200), rows_of(digests_of(5, start=200)))
-        assert len(cache.reader()) == 95
-
-    def test_batches_give_every_image_once(self, tmp_path: Path, store: StoreName) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(50)
-        for start in range(0, 50, 7):
-            cache.write_shard(digests[start : start + 7], rows_of(digests[start : start + 7]))
-        seen = {}
-        for names, values in cache.reader().batches(8):
-            assert len(names) == len(values) <= 8
-            seen |= {bytes(n).ljust(32, b"\0").hex(): value for n, value in zip(names, values, strict=True)}
-        assert sorted(seen) == sorted(digests)
-        np.testing.assert_array_equal([seen[d] for d in digests], as_stored(rows_of(digests), "float16"))
-
-    def test_rows_of_unknown_images_are_an_error_that_counts_them(self, tmp_path: Path, store: StoreName) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(5)
-        cache.write_shard(digests[:3], rows_of(digests[:3]))
-        with pytest.raises(MissingRowsError, match=f"2 of 5 images.*{digests[3]}.*encode them first") as caught:
-            cache.reader().rows(digests)
-        assert caught.value.digests == tuple(digests[3:])
-
-    @pytest.mark.parametrize("number", [-1, 3])
-    def test_a_row_number_that_is_none_is_refused(self, tmp_path: Path, store: StoreName, number: int) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        cache.write_shard(digests_of(3), rows_of(digests_of(3)))
-        with pytest.raises(IndexError):
-            cache.reader().take([0, number])
-
-    @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
-    def test_a_value_that_is_not_finite_as_stored_is_refused_by_name(
-        self, tmp_path: Path, store: StoreName, value: float
-    ) -> None:
-        cache = FeatureCache.open(tmp_path, key_of("float16"), store=store)
-        digests, rows = digests_of(4), rows_of(digests_of(4))
-        rows[2, 5] = value
-        with pytest.raises(CacheError, match=digests[2]):
-            cache.write_shard(digests, rows)
-        assert cache.missing(digests) == digests, "a refused shard must leave nothing behind"
-
-    def test_wrong_shapes_and_digests_are_refused(self, tmp_path: Path, store: StoreName) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(2)
-        with pytest.raises(CacheError, match=re.escape(f"(2, {WIDTH + 1}); expected (2, {WIDTH})")):
-            cache.write_shard(digests, np.zeros((2, WIDTH + 1), np.float32))
-        with pytest.raises(CacheError, match="int64; expected float16 or float32"):
-            cache.write_shard(digests, np.zeros((2, WIDTH), np.int64))
-        with pytest.raises(CacheError, match="expected 64 hexadecimal digits"):
-            cache.missing(["abc"])
-        with pytest.raises(CacheError, match="64 hexadecimal digits"):
-            cache.missing(["g" * 64])
-
-    def test_one_image_with_two_rows_is_refused_and_a_repeated_row_is_not(
-        self, tmp_path: Path, store: StoreName
-    ) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(1) * 2
-        with pytest.raises(CacheError, match="given twice"):
-            cache.write_shard(digests, rows_of(digests_of(2)))
-        assert cache.write_shard(digests, rows_of(digests)).rows_written == 1
-
-    def test_an_empty_cache_reads_as_empty(self, tmp_path: Path, store: StoreName) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        reader = cache.reader()
-        assert len(reader) == 0 and reader.take([]).shape == (0, WIDTH) and list(reader.batches(5)) == []
-        assert cache.write_shard([], np.zeros((0, WIDTH), np.float32)).rows_written == 0
-
-    def test_a_matrix_is_mapped_where_there_is_one_and_refused_with_advice_where_not(
-        self, tmp_path: Path, store: StoreName
-    ) -> None:
-        cache = FeatureCache.open(tmp_path, key_of(), store=store)
-        digests = digests_of(10)
-        cache.write_shard(digests[:5], rows_of(digests[:5]))
-        cache.write_shard(digests[5:], rows_of(digests[5:]))
-        with pytest.raises(CacheError, match=r"compact|convert"):
-            cache.reader().matrix()
-        cache.compact()
-        if store == "arrow":
-            reader = cache.reader()
-            matrix = reader.matrix()
-            assert not matrix.flags.owndata and not matrix.flags.writeable
-            np.testing.assert_array_equal(matrix[reader.rows(digests)], reader.take(reader.rows(digests)))
-
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(data=st.data(), dtype=st.sampled_from(DTYPES))
-    def test_any_finite_rows_survive_the_round_trip(
-        self, tmp_path_factory: pytest.TempPathFactory, store: StoreName, data: st.DataObject, dtype: str
-    ) -> None:
-        width, count = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 12))
-        names = data.draw(st.lists(st.binary(min_size=32, max_size=32), min_size=count, max_size=count, unique=True))
-        digests = [name.hex() for name in names]
-        finite = st.floats(-60000, 60000, width=32)
-        rows = data.draw(hnp.arrays(np.float32, (count, width), elements=finite))
-        cut = data.draw(st.integers(0, count))
-        cache = FeatureCache.open(tmp_path_factory.mktemp("round"), key_of(dtype, width), store=store)
-        cache.write_shard(digests[:cut], rows[:cut])
-        cache.write_shard(digests[cut:], rows[cut:])
-        reader = cache.reader()
-        stored = reader.take(reader.rows(digests))
-        np.testing.assert_array_equal(stored.view(np.uint8), as_stored(rows, dtype).view(np.uint8))
-        reader.close()
+def test_importing_the_cache_imports_no_store_and_no_test_tool() -> None:
+    program = "import sys, cache; print(sys.modules.keys() & {'pytest', 'lmdb', 'cache.arrow.store'})"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"set()\n"

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import digests_of, key_of, rows_of
+from xxhash import xxh3_128_hexdigest
 
 from cache import CacheError, DamagedShardError, FeatureCache
-from cache.findings import Problem
+from cache.findings import Problem, RepairReport
 from cache.folder import LocalFolder
-from cache.repair import RepairReport, repair
 from cache.sealed import seal, unseal
-from cache.verification import verify
+from cache.testing.material import digests_of, key_of, rows_of
+from cache.upkeep.repair import repair
+from cache.upkeep.verification import verify
 
 DIGESTS = digests_of(30)
 
@@ -63,6 +64,19 @@ def test_a_stray_shard_whose_entry_is_damaged_is_not_removed(tmp_path: Path) -> 
     Path(stray).with_suffix(".json").write_text("{")
     assert [problem.kind for problem in mend(shards).left] == ["foreign"]
     assert Path(stray).exists() and not Path(stray).with_suffix(".json").exists()
+
+
+@pytest.mark.parametrize("entry", ["none", "damaged"])
+def test_a_whole_file_that_this_program_cannot_read_is_left_for_a_person(tmp_path: Path, entry: str) -> None:
+    """As one of a later version would be: its name is its checksum, so it is what somebody wrote."""
+    shards, data = filled(tmp_path), b"a shard of a later version"
+    stray = shards / f"{xxh3_128_hexdigest(data)}.arrow"
+    stray.write_bytes(data)
+    if entry == "damaged":
+        stray.with_suffix(".json").write_text("{")
+    assert [(problem.kind, problem.path) for problem in mend(shards).left] == [("foreign", str(stray))]
+    assert stray.read_bytes() == data
+    expect_every_row(tmp_path)
 
 
 def test_shards_whose_files_changed_places_lose_no_row(tmp_path: Path) -> None:

@@ -13,20 +13,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
-from cache import DTYPES, CacheError, DamagedShardError, FeatureCache, StoreName
-from cache.command_line import run, time_span
-from cache.conversion import convert
-from cache.listing import find_cache, list_caches
-from cache.parquet import export_parquet, import_parquet
-from cache.retention import collect_garbage
+from cache import DTYPES, CacheError, DamagedShardError, FeatureCache
+from cache.testing.material import digests_of, key_of, rows_of
+from cache.upkeep.command_line import run, time_span
+from cache.upkeep.conversion import convert
+from cache.upkeep.listing import find_cache, list_caches
+from cache.upkeep.parquet import export_parquet, import_parquet
+from cache.upkeep.retention import collect_garbage
 
 DIGESTS = digests_of(40)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def filled(root: Path, store: StoreName = "arrow", **fields: str) -> FeatureCache:
+def filled(root: Path, store: str = "arrow", **fields: str) -> FeatureCache:
     cache = FeatureCache.open(root, key_of(**fields), store=store, provenance={"dataset": "pacs", "images": 40})
     for start in range(0, 40, 8):
         cache.write_shard(DIGESTS[start : start + 8], rows_of(DIGESTS[start : start + 8]))
@@ -44,7 +44,7 @@ def last_used_days_ago(cache: FeatureCache, days: float) -> None:
 
 
 class TestListing:
-    def test_each_cache_is_listed_with_sizes_and_provenance(self, tmp_path: Path, store: StoreName) -> None:
+    def test_each_cache_is_listed_with_sizes_and_provenance(self, tmp_path: Path, store: str) -> None:
         cache = filled(tmp_path, store)
         FeatureCache.open(tmp_path, key_of(), store=store, provenance={"dataset": "vlcs"})
         FeatureCache.open(tmp_path, key_of(), store=store, provenance={"dataset": "vlcs"})
@@ -75,20 +75,6 @@ class TestListing:
 
 
 class TestGarbageCollection:
-    def test_only_what_nobody_used_for_long_goes_and_a_dry_run_removes_nothing(
-        self, tmp_path: Path, store: StoreName
-    ) -> None:
-        old, new = filled(tmp_path, store), filled(tmp_path, store, view="aug-1-0")
-        last_used_days_ago(old, 31)
-        last_used_days_ago(new, 29)
-        for dry_run in (True, False):
-            report = collect_garbage(tmp_path, timedelta(days=30), dry_run=dry_run)
-            assert [Path(removal.path).name for removal in report.removed] == [old.key.digest]
-            assert report.bytes_freed > 0 and "31.0 days" in report.removed[0].reason
-            assert (tmp_path / old.key.digest).exists() == dry_run
-        assert len(new.reader()) == 40
-        assert not list(tmp_path.glob(".tmp-*"))
-
     def test_a_cache_in_use_stays(self, tmp_path: Path) -> None:
         cache = filled(tmp_path)
         last_used_days_ago(cache, 99)
@@ -119,7 +105,7 @@ class TestGarbageCollection:
         cache.compact(keep_replaced_seconds=0)
         assert len(list(arrow.glob("*.arrow"))) == 1 and len(cache.reader()) == 40
 
-    def test_leftovers_of_dead_writers_go_from_every_folder(self, tmp_path: Path, store: StoreName) -> None:
+    def test_leftovers_of_dead_writers_go_from_every_folder(self, tmp_path: Path, store: str) -> None:
         cache = filled(tmp_path, store)
         folder = tmp_path / cache.key.digest
         stale = [folder / ".tmp-1-dead", folder / store / ".tmp-1-dead"]
@@ -144,26 +130,6 @@ class TestGarbageCollection:
 
 
 class TestConversion:
-    @pytest.mark.parametrize("dtype", DTYPES)
-    def test_there_and_back_changes_no_bit(self, tmp_path: Path, store: StoreName, dtype: str) -> None:
-        other: StoreName = "lmdb" if store == "arrow" else "arrow"
-        before = filled(tmp_path, store, dtype=dtype)
-        stored, digest = all_bytes(before), before.key.digest
-        info = convert(tmp_path, digest, other)
-        assert (info.before, info.after, info.rows) == (store, other, 40)
-        assert not (tmp_path / digest / store).exists()
-        there = FeatureCache.open(tmp_path, before.key, store=other)
-        assert all_bytes(there) == stored
-        assert convert(tmp_path, digest, other).rows == 40
-        convert(tmp_path, digest, store)
-        assert all_bytes(FeatureCache.open(tmp_path, before.key, store=store)) == stored
-
-    def test_a_job_that_still_writes_the_old_store_is_told(self, tmp_path: Path, store: StoreName) -> None:
-        cache = filled(tmp_path, store)
-        convert(tmp_path, cache.key.digest, "lmdb" if store == "arrow" else "arrow")
-        with pytest.raises(CacheError, match="asked for as"):
-            cache.write_shard(digests_of(1, start=70), rows_of(digests_of(1, start=70)))
-
     def test_a_cache_being_written_or_damaged_is_not_converted(self, tmp_path: Path) -> None:
         cache = filled(tmp_path)
         with cache.claim(digests_of(1, start=900)), pytest.raises(CacheError, match="leases are held"):
@@ -176,10 +142,10 @@ class TestConversion:
 
 class TestParquet:
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_export_and_import_give_the_same_cache(self, tmp_path: Path, store: StoreName, dtype: str) -> None:
+    def test_export_and_import_give_the_same_cache(self, tmp_path: Path, store: str, dtype: str) -> None:
         cache = filled(tmp_path / "a", store, dtype=dtype)
         assert export_parquet(cache, tmp_path / "out.parquet") == 40
-        other: StoreName = "lmdb" if store == "arrow" else "arrow"
+        other: str = "lmdb" if store == "arrow" else "arrow"
         copy, rows = import_parquet(tmp_path / "out.parquet", tmp_path / "b", other)
         assert rows == 40 and copy.key == cache.key
         assert all_bytes(copy) == all_bytes(cache)

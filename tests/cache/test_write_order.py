@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
 from cache import FeatureCache
-from cache.lmdb_environment import LmdbFile
+from cache.lmdb.environment import LmdbFile
+from cache.testing.material import digests_of, key_of, rows_of
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_material import digests_of, key_of, rows_of
 
-from cache import FeatureCache, StoreName
+from cache import FeatureCache
 from cache.folder import LocalFolder
-from cache.verification import verify
+from cache.testing.material import digests_of, key_of, rows_of
+from cache.upkeep.verification import verify
 
 KILLS = 120  # for each of the two stores
 SHARD_ROWS = 8
@@ -22,7 +22,7 @@ DIGESTS = digests_of(1600)
 ROWS = rows_of(DIGESTS)
 
 
-def _write_until_killed(root: Path, store: StoreName, first: int, done: int) -> None:
+def _write_until_killed(root: Path, store: str, first: int, done: int) -> None:
     """Write shards from `first` on, telling through the pipe `done` each one that is durable."""
     cache = FeatureCache.open(root, key_of(), store=store)
     for start in range(first, len(DIGESTS), SHARD_ROWS):
@@ -34,7 +34,7 @@ def _write_until_killed(root: Path, store: StoreName, first: int, done: int) -> 
     os.write(done, b"!")
 
 
-def _killed_writer(root: Path, store: StoreName, first: int, shards: int, seconds: float) -> int:
+def _killed_writer(root: Path, store: str, first: int, shards: int, seconds: float) -> int:
     """Start a writer, kill it a time after it wrote some shards; returns how many it said were durable."""
     receive, send = os.pipe()
     process = os.fork()
@@ -61,7 +61,7 @@ def _killed_writer(root: Path, store: StoreName, first: int, shards: int, second
 
 
 @pytest.mark.faults
-def test_two_hundred_and_forty_kills_lose_nothing_that_was_finished(tmp_path: Path, store: StoreName) -> None:
+def test_two_hundred_and_forty_kills_lose_nothing_that_was_finished(tmp_path: Path, store: str) -> None:
     chance = random.Random(7)
     root, finished = tmp_path / "0", 0
     for kill in range(KILLS):
@@ -80,7 +80,7 @@ def test_two_hundred_and_forty_kills_lose_nothing_that_was_finished(tmp_path: Pa
             FeatureCache.open(root, key_of(), store=store)
 
 
-def _compare_every_row(root: Path, undisturbed_root: Path, store: StoreName, rows: int) -> None:
+def _compare_every_row(root: Path, undisturbed_root: Path, store: str, rows: int) -> None:
     undisturbed = FeatureCache.open(undisturbed_root, key_of(), store=store)
     undisturbed.write_shard(DIGESTS[:rows], ROWS[:rows])
     expected, reader = undisturbed.reader(), FeatureCache.open(root, key_of(), store=store).reader()

@@ -89,5 +89,5 @@ def test_a_fault_in_it_is_named(tree: Tree, tmp_path: Path, change: Callable[[st
 
 def test_the_command_line_takes_it(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
     forget_plugins()
-    assert cli.main(["data", "check", str(tree.folder), "--plugin", str(PLUGIN)]) == 0
+    assert cli.main(["data", "check", str(tree.folder), "--plugins", str(PLUGIN)]) == 0
     assert "Layout: CSV manifest" in capsys.readouterr().out

@@ -71,7 +71,7 @@ def test_it_is_found_below_its_parent_with_the_published_splits(
 
 
 def test_the_check_counts_it_beside_the_published_numbers(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["data", "check", str(digits), "--decode", "--plugin", str(PLUGIN)]) == 0
+    assert cli.main(["data", "check", str(digits), "--decode", "--plugins", str(PLUGIN)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Digits-DG" in said and "10 published" in said and said.count("6,000") == 4
 

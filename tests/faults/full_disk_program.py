@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from cache import CacheError, FeatureCache, FeatureKey
 from cache.folder import LocalFolder
-from cache.verification import verify
+from cache.upkeep.verification import verify
 
 KEY = FeatureKey(backbone="b", transform="t", dtype="float16", width=512)
 

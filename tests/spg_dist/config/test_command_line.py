@@ -129,6 +129,7 @@ def test_an_unknown_field_in_a_file_is_named_too(
         ("targets=photo", "targets: expected a list, e.g. targets=[photo], got 'photo'"),
         ("seeds=[1,b]", "seeds: expected int, got 'b'"),
         ("stage2.betas=[0.9]", "stage2.betas: expected a tuple with 2 elements"),
+        ("cache.store=lmbd", "cache.store: expected one of arrow, lmdb, got 'lmbd'; did you mean 'lmdb'?"),
         ("clip.activation=quickgelu", "got 'quickgelu'; did you mean 'quick_gelu'?"),
         ("data.dataset=pac", "got 'pac'; did you mean 'pacs'?"),
         ("methods=[vpt]", ", got 'vpt'"),

@@ -1,20 +1,20 @@
-"""Reading Arrow shards: rows by number from memory maps, each row verified when it is first touched."""
+"""Reading flat shards: rows by number from memory maps, each row verified when it is first touched."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cache.errors import CacheError, DamagedShardError, MissingRowsError
-from cache.folder import Folder
-from cache.key import FeatureKey
-from cache.lookup import ABSENT, DigestLookup
-from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, row_checksums, stored_dtype
-from cache.shard_format import ShardColumns, ShardEntry, carries_key
+from cache.errors import CacheError, DamagedShardError, missing_rows
+from cache.rows import ABSENT, Digests, Values, digests_from_hex, digests_to_hex, row_checksums, stored_dtype
+from cache.shards.entry import ShardColumns, ShardEntry, carries_key
+from cache.shards.folder import ShardFolder
+from cache.shards.lookup import DigestLookup
 
 OPEN_SHARDS = 256
 """Shards kept mapped at once: each map holds a file descriptor, and 1,024 of those is a usual limit."""
@@ -23,8 +23,8 @@ OPEN_SHARDS = 256
 class OpenShards:
     """Maps shards when they are needed and lets go of those not used for longest."""
 
-    def __init__(self, folder: Folder, key: FeatureKey, mend: str) -> None:
-        self.folder, self.key, self.mend = folder, key, mend
+    def __init__(self, shards: ShardFolder) -> None:
+        self.shards = shards
         self._columns: OrderedDict[str, ShardColumns] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -40,21 +40,21 @@ class OpenShards:
             return columns
 
     def _open(self, entry: ShardEntry) -> ShardColumns:
-        path = f"{self.folder.where}/{entry.data_file}"
+        shards, path = self.shards, self.shards.path(entry.name)
         try:
-            data = self.folder.map(entry.data_file)
+            data = shards.folder.map(shards.data_file(entry.name))
         except FileNotFoundError:
-            raise DamagedShardError(f"shard {path} is missing; run `{self.mend}`", path) from None
+            raise DamagedShardError(f"shard {path} is missing; run `{shards.cure}`", path) from None
         if len(data) != entry.file_bytes:
             found = f"has {len(data):,} bytes where {entry.file_bytes:,} were written"
-            raise DamagedShardError(f"shard {path} {found}; run `{self.mend}`", path)
-        if not carries_key(data, entry, self.key):
+            raise DamagedShardError(f"shard {path} {found}; run `{shards.cure}`", path)
+        if not carries_key(data, entry, shards.key):
             raise DamagedShardError(
-                f"shard {path} does not carry this cache's key: if it is damaged, run `{self.mend}`; if it is of "
+                f"shard {path} does not carry this cache's key: if it is damaged, run `{shards.cure}`; if it is of "
                 "another cache, which repair leaves alone, move it and its entry away",
                 path,
             )
-        return ShardColumns(data, entry, self.key)
+        return ShardColumns(data, entry, shards.key)
 
     def close(self) -> None:
         """Forget the maps; arrays that were handed out keep theirs."""
@@ -62,24 +62,24 @@ class OpenShards:
             self._columns.clear()
 
 
-class ArrowReader:
+class ShardReader:
     """The Reader (see `cache.stores.Reader`) of a fixed list of shards; row numbers run through them in order.
 
     Several threads may use one reader.
     """
 
-    def __init__(self, folder: Folder, key: FeatureKey, entries: Sequence[ShardEntry], mend: str) -> None:
-        self.key = key
+    def __init__(self, shards: ShardFolder, entries: Sequence[ShardEntry]) -> None:
+        self.key = shards.key
         self._entries = tuple(entries)
-        self._shards = OpenShards(folder, key, mend)
+        self._shards, self._opened = shards, OpenShards(shards)
         self._starts = np.cumsum([0, *(entry.rows for entry in self._entries)], dtype=np.int64)
         self._verified = np.zeros(int(self._starts[-1]), dtype=np.bool_)
         self._all_verified = False
         self._lookup: DigestLookup | None = None
         self._distinct: int | None = None
 
-    def __reduce__(self) -> tuple[type[ArrowReader], tuple[Folder, FeatureKey, tuple[ShardEntry, ...], str]]:
-        return ArrowReader, (self._shards.folder, self.key, self._entries, self._shards.mend)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ShardReader, (self._shards, self._entries)
 
     @property
     def dtype(self) -> str:
@@ -109,7 +109,7 @@ class ArrowReader:
         if self._lookup is None:
             self._lookup = DigestLookup()
             for start, entry in zip(self._starts, self._entries, strict=False):
-                self._lookup.add(self._shards.columns(entry).digests, int(start))
+                self._lookup.add(self._opened.columns(entry).digests, int(start))
         return self._lookup.find(digests)
 
     def take(self, rows: npt.ArrayLike) -> Values:
@@ -120,10 +120,10 @@ class ArrowReader:
         if not self._all_verified:
             self._verify(numbers[~self._verified[numbers]])
         if len(self._entries) == 1:
-            return np.take(self._shards.columns(self._entries[0]).values, numbers, axis=0)
+            return np.take(self._opened.columns(self._entries[0]).values, numbers, axis=0)
         taken = np.empty((len(numbers), self.width), dtype=stored_dtype(self.dtype))
         for shard, where in self._by_shard(numbers):
-            taken[where] = self._shards.columns(self._entries[shard]).values[numbers[where] - self._starts[shard]]
+            taken[where] = self._opened.columns(self._entries[shard]).values[numbers[where] - self._starts[shard]]
         return taken
 
     def _by_shard(self, numbers: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
@@ -142,7 +142,7 @@ class ArrowReader:
             return
         numbers = np.unique(numbers)
         for shard, where in self._by_shard(numbers):
-            columns = self._shards.columns(self._entries[shard])
+            columns = self._opened.columns(self._entries[shard])
             local = numbers[where] - self._starts[shard]
             wrong = row_checksums(columns.digests[local], columns.values[local]) != columns.checksums[local]
             if wrong.any():
@@ -151,10 +151,10 @@ class ArrowReader:
         self._all_verified = bool(self._verified.all())
 
     def _damaged(self, entry: ShardEntry, digests: list[str]) -> DamagedShardError:
-        path = f"{self._shards.folder.where}/{entry.data_file}"
+        path = self._shards.path(entry.name)
         return DamagedShardError(
             f"shard {path} is damaged: {len(digests)} rows fail their checksum, the first for image digest "
-            f"{digests[0]}; run `{self._shards.mend}`, then encode again",
+            f"{digests[0]}; run `{self._shards.cure}`, then encode again",
             path,
             digests,
         )
@@ -169,35 +169,26 @@ class ArrowReader:
             for start in range(0, self._row_count(), 8192):
                 chunk = np.arange(start, min(start + 8192, self._row_count()))
                 self._verify(chunk[~self._verified[chunk]])
-        return self._shards.columns(self._entries[0]).values
+        return self._opened.columns(self._entries[0]).values
 
     def digests(self) -> Digests:
         """All distinct digests, ascending."""
-        runs = [self._shards.columns(entry).digests for entry in self._entries]
+        runs = [self._opened.columns(entry).digests for entry in self._entries]
         return np.unique(np.concatenate(runs)) if runs else digests_from_hex([])
 
     def batches(self, rows_per_batch: int) -> Iterator[tuple[Digests, Values]]:
         for shard, own in self._first_rows():
             for start in range(0, len(own), rows_per_batch):
                 numbers = own[start : start + rows_per_batch]
-                digests = self._shards.columns(self._entries[shard]).digests[numbers - self._starts[shard]]
+                digests = self._opened.columns(self._entries[shard]).digests[numbers - self._starts[shard]]
                 yield digests, self.take(numbers)
 
     def _first_rows(self) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """By shard, the numbers of the rows that count: of racing writers' doubles only one does."""
         for shard, entry in enumerate(self._entries):
             numbers = np.arange(entry.rows) + self._starts[shard]
-            yield shard, numbers[self._find(self._shards.columns(entry).digests) == numbers]
+            yield shard, numbers[self._find(self._opened.columns(entry).digests) == numbers]
 
     def close(self) -> None:
         self._lookup = None
-        self._shards.close()
-
-
-def missing_rows(where: str, absent: list[str], asked: int) -> MissingRowsError:
-    """The error for images that are not in the cache."""
-    return MissingRowsError(
-        f"{len(absent)} of {asked} images are not in the cache {where}, the first has digest {absent[0]}; "
-        "encode them first: the encode job fills exactly what `FeatureCache.missing` lists",
-        absent,
-    )
+        self._opened.close()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from cache.errors import CacheError
-from cache.folder import Folder, LocalFolder
+from cache.folder import Folder
 from cache.identity import read_identity
 from cache.key import FeatureKey
-from cache.lmdb_salvage import noted_keys
-from cache.shard_format import DATA_SUFFIX, key_in_file
+from cache.stores import STORES
+from cache.upkeep.waiting import cache_folders
 
 
 def recover_key_and_store(folder: Folder, digest: str) -> tuple[FeatureKey, str]:
@@ -33,20 +32,13 @@ def recover_key_and_store(folder: Folder, digest: str) -> tuple[FeatureKey, str]
     for key, store in _keys_in_shards(folder):
         if key.digest == digest:
             return key, store
-    raise CacheError(f"{folder.where}: {reason}, and no shard tells what it is; remove the folder and encode again")
+    advice = "remove the folder and encode again"
+    if unknown := ", ".join(sorted(set(folder.folders()) - set(cache_folders()))):
+        advice = f"if {unknown} in it is a store of your own, name its plugin; else {advice}"
+    raise CacheError(f"{folder.where}: {reason}, and no shard tells what it is; {advice}")
 
 
 def _keys_in_shards(folder: Folder) -> Iterator[tuple[FeatureKey, str]]:
-    shards = folder.child("arrow")
-    for name in shards.names():
-        if name.endswith(DATA_SUFFIX):
-            try:
-                yield FeatureKey.from_dict(json.loads(key_in_file(shards.map(name)) or b""), name), "arrow"
-            except (OSError, ValueError, AttributeError):
-                continue  # damaged too: the next shard says the same
-    if isinstance(folder, LocalFolder):
-        for fields in noted_keys(folder.path / "lmdb"):
-            try:
-                yield FeatureKey.from_dict(fields, f"{folder.where}/lmdb"), "lmdb"
-            except CacheError:
-                continue  # damaged too: another copy may not be
+    for store in STORES:
+        for key in store.keys(folder.child(store.name)):
+            yield key, store.name

@@ -1,65 +1,56 @@
-"""Checking Arrow shards: every file against its entry, and of a damaged one which rows are whole."""
+"""Checking flat shards: every file against its entry, and of a damaged one which rows are whole."""
 
 from __future__ import annotations
 
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
-from cache.compaction import LOCK_FILE
 from cache.errors import CacheError
 from cache.findings import Problem, VerifyReport
-from cache.folder import TEMPORARY_PREFIX, Bytes, Folder
+from cache.folder import TEMPORARY_PREFIX, Bytes
 from cache.key import FeatureKey
 from cache.rows import row_checksums, stored_dtype
-from cache.shard_format import (
-    DATA_SUFFIX,
-    ENTRY_SUFFIX,
-    SHARD_NAME,
-    ShardColumns,
-    ShardEntry,
-    carries_key,
-    entry_of,
-    is_of_another_cache,
-)
+from cache.shards.entry import ENTRY_SUFFIX, SHARD_NAME, ShardColumns, ShardEntry, carries_key
+from cache.shards.folder import LOCK_FILE, ShardFolder
 
 CHUNK_ROWS = 8192
 
 
-def verify_shards(folder: Folder, key: FeatureKey, report: VerifyReport) -> list[ShardEntry]:
-    """Compare every Arrow shard in a folder with its entry, and every file with what may be there.
+def verify_shards(shards: ShardFolder, report: VerifyReport) -> list[ShardEntry]:
+    """Compare every shard in a folder with its entry, and every file with what may be there.
 
     Returns the entries that can be read.
     """
-    names = folder.names()
+    names = shards.folder.names()
     entries: list[ShardEntry] = []
     listed: set[str] = set()
     for name in names:
         stem = name.removesuffix(ENTRY_SUFFIX)
         if name.endswith(ENTRY_SUFFIX) and SHARD_NAME.fullmatch(stem):
             listed.add(stem)
-            entry = _verify_entry(folder, name, report)
+            entry = _verify_entry(shards, name, report)
             if entry is not None:
                 entries.append(entry)
-                problem = data_problem(folder, key, entry)
+                problem = data_problem(shards, entry)
                 report.bytes_read += entry.file_bytes
                 report.problems += [problem] if problem else []
                 report.shards += problem is None
                 report.rows += _rows_whole(entry, problem)
-    replaced = {name for entry in entries for name in entry.replaces}
+    replaced = {name for entry in entries for name in entry.replaces} - listed
     for name in names:
-        stem = name.removesuffix(DATA_SUFFIX)
+        stem = name.removesuffix(shards.data_suffix)
         if name.startswith(TEMPORARY_PREFIX):
             continue
-        if name.endswith(DATA_SUFFIX) and SHARD_NAME.fullmatch(stem):
-            if stem in replaced - listed:
-                _verify_replaced(folder, name, report)
+        if name.endswith(shards.data_suffix) and SHARD_NAME.fullmatch(stem):
+            if stem in replaced:
+                _verify_replaced(shards, stem, report)
             elif stem not in listed:
-                report.problems.append(_unlisted(folder, name, key))
+                report.problems.append(_unlisted(shards, stem))
         elif name != LOCK_FILE and name.removesuffix(ENTRY_SUFFIX) not in listed:
-            report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a file"))
-    for name in folder.folders():
+            report.problems.append(Problem("foreign", f"{shards.folder.where}/{name}", "no cache has such a file"))
+    for name in shards.folder.folders():
         if not name.startswith(TEMPORARY_PREFIX):
-            report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a folder"))
+            report.problems.append(Problem("foreign", f"{shards.folder.where}/{name}", "no cache has such a folder"))
     return entries
 
 
@@ -69,29 +60,28 @@ def _rows_whole(entry: ShardEntry, problem: Problem | None) -> int:
     return 0 if problem.kind in ("foreign", "manifest") else entry.rows - problem.rows_lost
 
 
-def _verify_replaced(folder: Folder, name: str, report: VerifyReport) -> None:
+def _verify_replaced(shards: ShardFolder, name: str, report: VerifyReport) -> None:
     try:
-        data = folder.map(name)
+        data = shards.folder.map(shards.data_file(name))
     except FileNotFoundError:
         return  # removed by `gc` meanwhile
     report.bytes_read += len(data)
     found = xxh3_128_hexdigest(data.data)
-    if found != name.removesuffix(DATA_SUFFIX):
+    if found != name:
         detail = f"checksum {found}; a compaction has replaced this shard and its rows are read elsewhere: delete it"
-        report.harmless.append(Problem("damaged", f"{folder.where}/{name}", detail))
+        report.harmless.append(Problem("damaged", shards.path(name), detail))
 
 
-def _unlisted(folder: Folder, name: str, key: FeatureKey) -> Problem:
-    path = f"{folder.where}/{name}"
-    if is_of_another_cache(folder.map(name), name.removesuffix(DATA_SUFFIX), key):
-        return Problem("foreign", path, "is a shard of another cache")
-    return Problem("unlisted", path, "has no manifest entry")
+def _unlisted(shards: ShardFolder, name: str) -> Problem:
+    if shards.is_of_another_cache(shards.folder.map(shards.data_file(name)), name):
+        return Problem("foreign", shards.path(name), "is whole, and no shard of this cache")
+    return Problem("unlisted", shards.path(name), "has no manifest entry")
 
 
-def _verify_entry(folder: Folder, name: str, report: VerifyReport) -> ShardEntry | None:
-    where = f"{folder.where}/{name}"
+def _verify_entry(shards: ShardFolder, name: str, report: VerifyReport) -> ShardEntry | None:
+    where = f"{shards.folder.where}/{name}"
     try:
-        entry = ShardEntry.from_json(folder.read(name), where)
+        entry = ShardEntry.from_json(shards.folder.read(name), where)
     except CacheError as error:
         report.problems.append(Problem("manifest", where, str(error)))
         return None
@@ -101,26 +91,26 @@ def _verify_entry(folder: Folder, name: str, report: VerifyReport) -> ShardEntry
     return entry
 
 
-def data_problem(folder: Folder, key: FeatureKey, entry: ShardEntry) -> Problem | None:
+def data_problem(shards: ShardFolder, entry: ShardEntry) -> Problem | None:
     """What is wrong with a shard's data file, None where every byte is as written."""
-    path = f"{folder.where}/{entry.data_file}"
+    path = shards.path(entry.name)
     try:
-        data = folder.map(entry.data_file)
+        data = shards.folder.map(shards.data_file(entry.name))
     except FileNotFoundError:
         return Problem("missing", path, "the data file is gone", entry.rows)
     if len(data) != entry.file_bytes:
-        lost = entry.rows - int(whole_rows(data, entry, key).sum())
+        lost = entry.rows - int(whole_rows(data, entry, shards.key).sum())
         return Problem("truncated", path, f"{len(data):,} bytes where {entry.file_bytes:,} were written", lost)
     found = xxh3_128_hexdigest(data.data)
     if found != entry.name:
-        lost = entry.rows - int(whole_rows(data, entry, key).sum())
+        lost = entry.rows - int(whole_rows(data, entry, shards.key).sum())
         return Problem("damaged", path, f"checksum {found} where {entry.name} was written", lost)
     try:
-        described = entry_of(data, key, entry.created_ns, entry.replaces, entry.name)
+        described = shards.entry_of(data, entry.created_ns, entry.replaces, entry.name)
     except CacheError:
         return Problem("foreign", path, f"is a shard of another cache, and so is its entry {entry.entry_file}")
     if described != entry:
-        return Problem("manifest", f"{folder.where}/{entry.entry_file}", "does not describe its file")
+        return Problem("manifest", f"{shards.folder.where}/{entry.entry_file}", "does not describe its file")
     return None
 
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from cache.errors import DamagedShardError
 from cache.key import FeatureKey
-from cache.lmdb_environment import KEY, LmdbFile, key_note
-from cache.lmdb_pages import DATA_FILE, changed_pages, describe, is_sealed
-from cache.lmdb_records import DIGEST_PART, NEXT_ROW, record_type, whole_records
-from cache.lmdb_salvage import count_whole_rows
+from cache.lmdb.environment import KEY, LmdbFile, key_note
+from cache.lmdb.pages import DATA_FILE, changed_pages, describe, is_sealed
+from cache.lmdb.records import DIGEST_PART, NEXT_ROW, record_type, whole_records
+from cache.lmdb.salvage import count_whole_rows
 
 BATCH_ROWS = 1024
 
@@ -79,12 +79,12 @@ def check_store(path: Path, key: FeatureKey) -> LmdbCheck:
 def _walk(path: Path, key: FeatureKey) -> dict[str, Any]:
     """What the child told of the store, up to where it died of it."""
     child = subprocess.run(
-        [sys.executable, "-m", "cache.lmdb_check"],
+        [sys.executable, "-m", "cache.lmdb.check"],
         input=json.dumps({"path": str(path), "key": key.as_dict()}),
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).resolve().parent.parent,
+        cwd=Path(__file__).resolve().parents[2],
     )
     told: dict[str, Any] = {"problems": []}
     for line in filter(lambda line: line.startswith("{"), child.stdout.splitlines()):

@@ -17,7 +17,7 @@ import lmdb
 from cache.durable import make_durable_folder
 from cache.errors import CacheError
 from cache.key import FeatureKey
-from cache.lmdb_pages import DATA_FILE, break_seal, is_sealed, refuse_to_open, seal_is_due, seal_pages
+from cache.lmdb.pages import DATA_FILE, break_seal, is_sealed, refuse_to_open, seal_is_due, seal_pages
 
 FIRST_MAP_BYTES = 64 << 20
 FULL_BELOW_BYTES = 1 << 16
@@ -42,15 +42,15 @@ class LmdbFile:
 
     Args:
         path: the store's folder.
-        mend: the command that an error about damage tells the reader to run.
+        cure: the command that an error about damage tells the reader to run.
         key: the cache's key; a store of another key, or one seen to be damaged, is refused. None takes any.
         may_write: False opens it so that nothing in it can change.
     """
 
     DATABASES = (b"rows", b"index")
 
-    def __init__(self, path: Path, mend: str, key: FeatureKey | None = None, *, may_write: bool = True) -> None:
-        self.path, self.mend, self.key, self.may_write = path, mend, key, may_write
+    def __init__(self, path: Path, cure: str, key: FeatureKey | None = None, *, may_write: bool = True) -> None:
+        self.path, self.cure, self.key, self.may_write = path, cure, key, may_write
 
     def exists(self) -> bool:
         """Whether there is an environment to read."""
@@ -88,7 +88,7 @@ class LmdbFile:
         while True:
             transaction, rows, index = self._begin(write=True)
             try:
-                break_seal(self.path, self.mend)
+                break_seal(self.path, self.cure)
                 result = change(transaction, rows, index)
                 transaction.commit()
                 return result
@@ -157,7 +157,7 @@ class LmdbFile:
     def _open(self) -> Any:
         data = self.path / DATA_FILE
         if self.key is not None:
-            refuse_to_open(self.path, self.mend)
+            refuse_to_open(self.path, self.cure)
         lockable = all(_may_write(path) for path in (self.path, data) if path.exists())
         writable = lockable and self.may_write
         if writable:
@@ -184,14 +184,14 @@ class LmdbFile:
         try:
             yield
         except lmdb.CorruptedError as error:
-            raise CacheError(f"LMDB store {self.path} is damaged: {error}; run `{self.mend}`") from error
+            raise CacheError(f"LMDB store {self.path} is damaged: {error}; run `{self.cure}`") from error
         except (lmdb.Error, OSError) as error:
             # LMDB calls a write that was cut short by a full disk an "Input/output error".
             full = self.exists() and shutil.disk_usage(self.path).free < FULL_BELOW_BYTES
             reason = f"No space left on device ({error})" if full else str(error)
             raise CacheError(
                 f"LMDB store {self.path}: {reason}. What was committed before is safe; check free space and "
-                f"permissions, or run `{self.mend}`"
+                f"permissions, or run `{self.cure}`"
             ) from error
 
 

@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cache.conversion import convert
 from cache.errors import CacheError
-from cache.feature_cache import FeatureCache, mend_command
-from cache.findings import RootReport, VerifyReport
+from cache.extensions import load_plugins
+from cache.feature_cache import FeatureCache
+from cache.findings import RootReport, VerifyReport, Waiting
 from cache.folder import LocalFolder, folder_at
 from cache.identity import read_identity
 from cache.key import FeatureKey
-from cache.listing import CacheSummary, cache_names, find_cache, list_caches, summarize, waiting_in_root
-from cache.parquet import export_parquet, import_parquet
-from cache.recovery import recover_key_and_store
-from cache.repair import repair
-from cache.retention import collect_garbage
-from cache.stores import STORES
-from cache.verification import verify, verify_root
-from cache.waiting import Waiting
+from cache.stores import STORES, repair_command
+from cache.upkeep.conversion import convert
+from cache.upkeep.listing import CacheSummary, cache_names, find_cache, list_caches, summarize, waiting_in_root
+from cache.upkeep.parquet import export_parquet, import_parquet
+from cache.upkeep.recovery import recover_key_and_store
+from cache.upkeep.repair import repair
+from cache.upkeep.retention import collect_garbage
+from cache.upkeep.verification import verify, verify_root
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -36,11 +36,14 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """Add the commands to a parser, or make one."""
     parser = parser or argparse.ArgumentParser(prog="spg-dist cache", description="Look after feature caches.")
+    stores = f"one of {', '.join(STORES.names())}, or of a plugin"
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, explanation: str, *, one_cache: bool) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=explanation, description=explanation)
         sub.add_argument("root", help="cache root: a folder or a URI of any pyarrow filesystem")
+        plugins = "Python files with stores of your own"
+        sub.add_argument("--plugins", nargs="+", default=[], metavar="FILE", help=plugins)
         if one_cache:
             sub.add_argument("cache", help="the cache's digest, or its first digits")
         return sub
@@ -50,19 +53,19 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     check = command("verify", "compare every byte below the root, or of one cache, with its checksums", one_cache=False)
     check.add_argument("cache", nargs="?", help="the cache's digest, or its first digits; by default all")
     command("repair", "drop damaged rows, keep whole ones; the next encode fills the gaps", one_cache=True)
-    command("compact", "merge small Arrow shards into one file, which reads fastest", one_cache=True)
+    command("compact", "put the rows into the form that reads fastest: small shards into one file", one_cache=True)
     garbage = command("gc", "remove caches not used for long, and leftovers", one_cache=False)
     garbage.add_argument(
         "--keep-used-within", required=True, type=time_span, metavar="30d", help="such as 12h, 30d, 8w"
     )
     garbage.add_argument("--dry-run", action="store_true", help="only say what would go")
     change = command("convert", "change a cache's store in place", one_cache=True)
-    change.add_argument("--to", required=True, choices=STORES)
+    change.add_argument("--to", required=True, metavar="STORE", help=stores)
     out = command("export", "write one cache to a Parquet file", one_cache=True)
     out.add_argument("file", type=_path)
     back = command("import", "add an exported Parquet file to the caches below a root", one_cache=False)
     back.add_argument("file", type=_path)
-    back.add_argument("--store", default="arrow", choices=STORES)
+    back.add_argument("--store", default="arrow", metavar="STORE", help=f"{stores}; arrow by default")
     return parser
 
 
@@ -73,6 +76,10 @@ def run(argv: Sequence[str]) -> int:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run parsed arguments of `build_parser`."""
+    try:
+        load_plugins(arguments.plugins)
+    except ValueError as error:
+        raise CacheError(str(error)) from error
     actions = {
         "ls": _ls, "info": _info, "verify": _verify, "repair": _repair, "compact": _compact, "gc": _gc,
         "convert": _convert, "export": _export, "import": _import,
@@ -100,10 +107,8 @@ def _ls(arguments: argparse.Namespace) -> int:
     caches = list_caches(arguments.root)
     lines = [("cache", "store", "rows", "shards", "in use", "waiting", "last used", "view", "dtype", "filled by")]
     for cache in caches:
-        key = cache.key
-        view, dtype, filled_by = (
-            (key.view, key.dtype, _filled_by(cache)) if key else ("?", "?", f"error: {cache.error}")
-        )
+        view, dtype = (cache.key.view, cache.key.dtype) if cache.key else ("?", "?")
+        filled_by = f"error: {cache.error}" if cache.error else _filled_by(cache)
         lines.append(
             (
                 cache.digest[:12],
@@ -190,7 +195,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         _say_harmless(report)
         damaged += not report.sound
         if any(problem.kind != "foreign" for problem in report.problems):
-            _say(f"  run `{mend_command(arguments.root, name)}`, then encode again")
+            _say(f"  run `{repair_command(folder_at(arguments.root).child(name))}`, then encode again")
         elif not report.sound:
             _say("  these files are not the cache's; see whose they are and move them away")
     if not one:
@@ -230,8 +235,8 @@ def _open(root: str, prefix: str) -> FeatureCache:
     name = find_cache(root, prefix)
     identity = read_identity(folder_at(root).child(name))
     if identity is None:
-        raise CacheError(f"{root}/{name} has no cache.json; run `{mend_command(root, name)}`")
-    return FeatureCache(root, identity.key, "lmdb" if identity.store == "lmdb" else "arrow")
+        raise CacheError(f"{root}/{name} has no cache.json; run `{repair_command(folder_at(root).child(name))}`")
+    return FeatureCache(root, identity.key, identity.store)
 
 
 def _compact(arguments: argparse.Namespace) -> int:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from cache.key import FeatureKey
-from cache.lmdb_environment import KEY, key_note
-from cache.lmdb_pages import DATA_FILE, PAGE_BYTES
-from cache.lmdb_records import record_type, whole_records
+from cache.lmdb.environment import KEY, key_note
+from cache.lmdb.pages import DATA_FILE, PAGE_BYTES
+from cache.lmdb.records import record_type, whole_records
 from cache.rows import Digests, Values
 
 BATCH_ROWS = 8192

@@ -1,84 +1,20 @@
-"""The LMDB store and its reader: local random access, one transaction per shard."""
+"""Reading an LMDB store: rows by number, each compared with its checksum whenever it is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cache.arrow_reader import missing_rows
-from cache.errors import CacheError, DamagedShardError
+from cache.errors import CacheError, DamagedShardError, missing_rows
 from cache.key import FeatureKey
-from cache.lmdb_check import check_store
-from cache.lmdb_environment import KEY, LmdbFile, key_note
-from cache.lmdb_pages import DATA_FILE, LOCK_FILE, SEAL_FILE, is_sealed
-from cache.lmdb_records import DIGEST_PART, NEXT_ROW, digest_keys, record_type, records, row_keys, whole_records
-from cache.lookup import ABSENT
-from cache.rows import Digests, Values, digests_from_hex, digests_to_hex, stored_dtype
-from cache.stores import CompactInfo, ShardInfo
+from cache.lmdb.environment import LmdbFile
+from cache.lmdb.records import DIGEST_PART, digest_keys, record_type, row_keys, whole_records
+from cache.rows import ABSENT, Digests, Values, digests_from_hex, digests_to_hex, stored_dtype
 
 _LAST_ROW = int(np.iinfo(np.int64).max)
-
-
-class LmdbStore:
-    """See `cache.stores.Store`. For a local disk: LMDB on a network filesystem is not safe."""
-
-    def __init__(self, path: Path, key: FeatureKey, mend: str) -> None:
-        self.file, self.key = LmdbFile(path, mend, key), key
-
-    def refresh(self) -> None:
-        """Nothing to do: every transaction sees what is committed."""
-
-    def present(self, digests: Digests) -> npt.NDArray[np.bool_]:
-        return np.not_equal(find_rows(self.file, digests), ABSENT)
-
-    def write(self, digests: Digests, values: Values) -> ShardInfo:
-        if self.present(digests).all():
-            return ShardInfo(name=None, rows_written=0, rows_present=len(digests), bytes_written=0)
-
-        def put(transaction: Any, rows_db: Any, index_db: Any) -> ShardInfo:
-            new = np.array([transaction.get(name, db=index_db) is None for name in digest_keys(digests)], dtype=bool)
-            names, stored = digests[new], values[new]
-            first = int.from_bytes(transaction.get(NEXT_ROW) or b"", "big")
-            keys = row_keys(np.arange(first, first + len(names), dtype=np.int64))
-            with transaction.cursor(db=rows_db) as cursor:
-                cursor.putmulti(list(zip(keys, records(self.key, names, stored), strict=True)), append=True)
-            with transaction.cursor(db=index_db) as cursor:
-                cursor.putmulti(list(zip(digest_keys(names), keys, strict=True)))
-            transaction.put(KEY, key_note(self.key))
-            transaction.put(NEXT_ROW, (first + len(names)).to_bytes(8, "big"))
-            written = len(names) * record_type(self.key).itemsize
-            name = f"rows-{first}-{first + len(names) - 1}" if len(names) else None
-            return ShardInfo(name, rows_written=len(names), rows_present=int((~new).sum()), bytes_written=written)
-
-        return self.file.writing(put)
-
-    def reader(self) -> LmdbReader:
-        return LmdbReader(self.file, self.key)
-
-    def compact(self, keep_replaced_seconds: float) -> CompactInfo:
-        """Seal the file's pages, after a check of every row, where that was not done when the last shard was written.
-
-        Nothing is merged: LMDB is one file, and always as fast as it gets.
-
-        Raises:
-            DamagedShardError: the store is damaged; nothing has changed then.
-        """
-        if self.file.exists() and not is_sealed(self.file.path):
-            check = check_store(self.file.path, self.key)
-            if check.problems or check.of_another:
-                found = "; ".join(check.problems) or f"it is of another cache, {check.of_another}"
-                where = str(self.file.path)
-                raise DamagedShardError(f"LMDB store {where}: {found}; run `{self.file.mend}`", where)
-            self.file.seal()
-        return CompactInfo(1, 1, len(self.reader()))
-
-    def bytes_on_disk(self) -> int:
-        files = [self.file.path / name for name in (DATA_FILE, SEAL_FILE, LOCK_FILE)]
-        return sum(file.stat().st_blocks * 512 for file in files if file.exists())
 
 
 def find_rows(file: LmdbFile, digests: Digests) -> npt.NDArray[np.int64]:
@@ -135,7 +71,7 @@ class LmdbReader:
             digests = digests_to_hex(names[np.array(astray)])
             raise DamagedShardError(
                 f"LMDB store {self._file.path} is damaged: its index leads {len(digests)} images astray, the first "
-                f"with digest {digests[0]}; run `{self._file.mend}`, then encode again",
+                f"with digest {digests[0]}; run `{self._file.cure}`, then encode again",
                 str(self._file.path),
                 digests,
             )
@@ -162,7 +98,7 @@ class LmdbReader:
         kind = record_type(self.key)
         if any(len(value) != kind.itemsize for value in values):
             raise DamagedShardError(
-                f"LMDB store {self._file.path} holds records not of {kind.itemsize} bytes; run `{self._file.mend}`",
+                f"LMDB store {self._file.path} holds records not of {kind.itemsize} bytes; run `{self._file.cure}`",
                 str(self._file.path),
             )
         packed = np.frombuffer(b"".join(values), dtype=kind)
@@ -171,7 +107,7 @@ class LmdbReader:
             digests = digests_to_hex(packed["digest"][wrong])
             raise DamagedShardError(
                 f"LMDB store {self._file.path} is damaged: {len(digests)} rows fail their checksum, the first for "
-                f"image digest {digests[0]}; run `{self._file.mend}`, then encode again",
+                f"image digest {digests[0]}; run `{self._file.cure}`, then encode again",
                 str(self._file.path),
                 digests,
             )
@@ -180,7 +116,7 @@ class LmdbReader:
     def matrix(self, *, check: bool = True) -> Values:
         raise CacheError(
             f"LMDB store {self._file.path} cannot be mapped as one matrix; read rows with `take`, or convert the cache "
-            f"to Arrow: `spg-dist cache convert`"
+            "to one that can, such as arrow: `spg-dist cache convert`"
         )
 
     def batches(self, rows_per_batch: int) -> Iterator[tuple[Digests, Values]]:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 
-from cache.arrow_check import verify_shards
-from cache.compaction import LOCK_FILE
 from cache.digest_index import SEGMENT_SUFFIX, is_whole_segment
 from cache.errors import CacheError
-from cache.findings import Kind, Problem, RootReport, VerifyReport
-from cache.folder import TEMPORARY_PREFIX, Folder, LocalFolder, folder_at, tree_bytes
+from cache.findings import Problem, RootReport, VerifyReport, strangers
+from cache.folder import TEMPORARY_PREFIX, Folder, folder_at, tree_bytes
 from cache.identity import IDENTITY_FILE, PROVENANCE_FOLDER, USED_FILE, last_used, read_identity
 from cache.key import FeatureKey
 from cache.leases import LEASES_FOLDER
 from cache.leases import LOCK_FILE as LEASES_LOCK_FILE
-from cache.listing import DIGESTS_FOLDER, cache_names, waiting_in_root
-from cache.lmdb_check import check_store
-from cache.lmdb_pages import DATA_FILE, SEAL_FILE
-from cache.lmdb_pages import LOCK_FILE as LMDB_LOCK_FILE
 from cache.sealed import unseal
-from cache.shard_format import ShardEntry
-from cache.stores import STORES
-from cache.waiting import CACHE_FOLDERS, waiting_in_cache
+from cache.stores import STORES, open_store
+from cache.upkeep.conversion import LOCK_FILE
+from cache.upkeep.listing import DIGESTS_FOLDER, cache_names, waiting_in_root
+from cache.upkeep.waiting import cache_folders, leftovers_in_cache
 
 _NOTE = re.compile(r"[0-9a-f]{16}\.json")
 """A provenance note, or a lease."""
@@ -35,21 +29,22 @@ def verify(folder: Folder, key: FeatureKey, store: str) -> VerifyReport:
     Args:
         folder: the cache's folder.
         key: the key it should have, which its name is the digest of.
-        store: arrow or lmdb.
+        store: the store's name.
+
+    Raises:
+        CacheError: there is no such store, or not in such a folder.
     """
-    report, entries = VerifyReport(folder.where, store), list[ShardEntry]()
+    report = VerifyReport(folder.where, store)
+    opened = open_store(folder, key, store)
     _verify_identity(folder, key, report)
     _verify_notes(folder, report)
-    _report_foreign(folder, {IDENTITY_FILE, USED_FILE, LOCK_FILE, *CACHE_FOLDERS}, report)
-    if store == "arrow":
-        entries = verify_shards(folder.child("arrow"), key, report)
-    elif isinstance(folder, LocalFolder):
-        _verify_lmdb(folder.child("lmdb"), key, report)
-    for other in set(STORES) - {store}:
-        if unused := tree_bytes(folder.child(other)):
+    _verify_names(folder, report)
+    opened.verify(report)
+    for other in STORES.names():
+        if other != store and (unused := tree_bytes(folder.child(other))):
             detail = f"{unused:,} bytes left by a conversion that was cut off: delete the folder, or convert again"
             report.harmless.append(Problem("foreign", folder.child(other).where, detail))
-    report.waiting = waiting_in_cache(folder, entries)
+    report.waiting = leftovers_in_cache(folder) + report.waiting
     return report
 
 
@@ -58,7 +53,7 @@ def verify_root(root: str) -> RootReport:
     place, caches = folder_at(root), set(cache_names(root))
     report, index = RootReport(place.where), place.child(DIGESTS_FOLDER)
     for folder, known in ((place, {DIGESTS_FOLDER, *caches}), (index, set(_segments(index)))):
-        for name in _strangers(folder, known):
+        for name in strangers(folder, known):
             detail = "is unknown: no job and no command reads it or deletes it"
             report.harmless.append(Problem("foreign", f"{folder.where}/{name}", detail))
     for name in _segments(index):
@@ -80,27 +75,12 @@ def _segments(index: Folder) -> list[str]:
     return [name for name in index.names() if name.endswith(SEGMENT_SUFFIX) and not name.startswith(TEMPORARY_PREFIX)]
 
 
-def _strangers(folder: Folder, known: Collection[str]) -> list[str]:
-    names = sorted({*folder.names(), *folder.folders()} - set(known))
-    return [name for name in names if not name.startswith(TEMPORARY_PREFIX)]
-
-
-def _report_foreign(folder: Folder, known: Collection[str], report: VerifyReport) -> None:
-    for name in _strangers(folder, known):
-        report.problems.append(Problem("foreign", f"{folder.where}/{name}", "no cache has such a file"))
-
-
-def _verify_lmdb(folder: LocalFolder, key: FeatureKey, report: VerifyReport) -> None:
-    check, data = check_store(folder.path, key), f"{folder.where}/{DATA_FILE}"
-    if check.of_another:
-        report.problems.append(Problem("foreign", data, f"is of another cache, {check.of_another}"))
-        return
-    report.shards, report.rows, report.bytes_read = int(not check.problems), check.rows, check.bytes_read
-    report.unsealed = check.rows > 0 and not check.sealed
-    if check.problems:
-        kind: Kind = "damaged" if check.bytes_read else "missing"
-        report.problems.append(Problem(kind, data, "; ".join(check.problems), check.rows_lost))
-    _report_foreign(folder, {DATA_FILE, SEAL_FILE, LMDB_LOCK_FILE}, report)
+def _verify_names(folder: Folder, report: VerifyReport) -> None:
+    folders = set(folder.folders())
+    for name in strangers(folder, {IDENTITY_FILE, USED_FILE, LOCK_FILE, *cache_folders()}):
+        stores = f"folder, and no store here has this name ({', '.join(STORES.names())})"
+        detail = f"no cache has such a {stores if name in folders else 'file'}"
+        report.problems.append(Problem("foreign", f"{folder.where}/{name}", detail))
 
 
 def _verify_identity(folder: Folder, key: FeatureKey, report: VerifyReport) -> None:
@@ -119,8 +99,8 @@ def _verify_notes(folder: Folder, report: VerifyReport) -> None:
     notes, leases = folder.child(PROVENANCE_FOLDER), folder.child(LEASES_FOLDER)
     named = [name for name in notes.names() if _NOTE.fullmatch(name)]
     held = [name for name in leases.names() if _NOTE.fullmatch(name)]
-    _report_foreign(notes, named, report)
-    _report_foreign(leases, [*held, LEASES_LOCK_FILE], report)
+    report.add_strangers(notes, named)
+    report.add_strangers(leases, [*held, LEASES_LOCK_FILE])
     for name in named:
         try:
             unseal(notes.read(name), f"{notes.where}/{name}")

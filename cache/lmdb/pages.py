@@ -32,18 +32,18 @@ def seal_pages(store: Path) -> None:
     LocalFolder(store).write(SEAL_FILE, sums + _own_sum(sums))
 
 
-def break_seal(store: Path, mend: str) -> None:
+def break_seal(store: Path, cure: str) -> None:
     """Compare a store with its seal, if it has one, and take that away, durably, before a page is changed.
 
     Raises:
         DamagedShardError: pages are not as they were sealed. A new seal would hide it, so nothing may be written.
     """
-    if _compared(store, mend):
+    if _compared(store, cure):
         (store / SEAL_FILE).unlink(missing_ok=True)
         sync(store)
 
 
-def refuse_to_open(store: Path, mend: str) -> None:
+def refuse_to_open(store: Path, cure: str) -> None:
     """Compare what can be compared quickly: all of a store up to `QUICK_BYTES`, of a larger one its length.
 
     LMDB trusts its pages, and a damaged one can end the process that reads it.
@@ -53,18 +53,18 @@ def refuse_to_open(store: Path, mend: str) -> None:
     """
     data = store / DATA_FILE
     if data.exists() and data.stat().st_size <= QUICK_BYTES:
-        _compared(store, mend)
+        _compared(store, cure)
     elif _is_cut(store):
-        raise DamagedShardError(f"LMDB store {data} has been cut; run `{mend}`, then encode again", str(data))
+        raise DamagedShardError(f"LMDB store {data} has been cut; run `{cure}`, then encode again", str(data))
 
 
-def _compared(store: Path, mend: str) -> bool:
+def _compared(store: Path, cure: str) -> bool:
     """Whether there is a seal, and the file is as it says."""
     changed = changed_pages(store)
     if changed:
         data = str(store / DATA_FILE)
         raise DamagedShardError(
-            f"LMDB store {data} is damaged: {describe(changed)}; run `{mend}`, then encode again", data
+            f"LMDB store {data} is damaged: {describe(changed)}; run `{cure}`, then encode again", data
         )
     return changed is not None
 

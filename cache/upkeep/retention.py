@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cache.arrow_store import ArrowStore
 from cache.durable import sync
 from cache.errors import CacheError
+from cache.findings import Waiting
 from cache.folder import TEMPORARY_PREFIX, LocalFolder, folder_at
-from cache.identity import STAMP_EVERY, Identity, last_used, read_identity
+from cache.identity import STAMP_EVERY, last_used, read_identity
 from cache.leases import LEASES_FOLDER, LeaseBook
-from cache.listing import cache_names, waiting_in_root
-from cache.lmdb_environment import LmdbFile
-from cache.shard_format import ShardEntry
-from cache.waiting import Waiting, waiting_in_cache
+from cache.stores import Store, open_store
+from cache.upkeep.listing import cache_names, waiting_in_root
+from cache.upkeep.waiting import leftovers_in_cache
 
 
 @dataclass(frozen=True)
@@ -80,33 +79,33 @@ def collect_garbage(root: str | os.PathLike[str], keep_used_within: timedelta, *
 def _judge(cache: LocalFolder, keep_used_within: timedelta, report: GcReport) -> None:
     try:
         identity = read_identity(cache)
+        if identity is None:
+            report.kept.append((cache.where, "has no cache.json, so it is left alone"))
+            return
+        store = open_store(cache, identity.key, identity.store)
     except CacheError as error:
         report.kept.append((cache.where, f"cannot be read, so it is left alone: {error}"))
-        return
-    if identity is None:
-        report.kept.append((cache.where, "has no cache.json, so it is left alone"))
         return
     used = last_used(cache) or datetime.fromisoformat(identity.created)
     idle = datetime.now(UTC) - used
     leases = LeaseBook(cache.path / LEASES_FOLDER).live()
     if idle <= keep_used_within + STAMP_EVERY or leases:  # the stamp may be so much older than the last use
         report.kept.append((cache.where, f"{leases} leases are held" if leases else f"used {_days(idle)} ago"))
-        _remove_due(waiting_in_cache(cache, _entries(cache, identity, report)), report)
+        _remove_due(leftovers_in_cache(cache) + _replaced(store, cache.child(identity.store), report), report)
         return
-    LmdbFile(cache.path / "lmdb", "").close()
+    store.close()
     files = [file for file in cache.path.rglob("*") if file.is_file()]
     bytes_freed = sum(file.stat().st_blocks * 512 for file in files)
     _remove(Removal(str(cache.path), bytes_freed, f"last used {_days(idle)} ago"), report)
 
 
-def _entries(cache: LocalFolder, identity: Identity, report: GcReport) -> list[ShardEntry]:
-    store = ArrowStore(cache.child("arrow"), identity.key, "")
+def _replaced(store: Store, folder: LocalFolder, report: GcReport) -> list[Waiting]:
     try:
         store.refresh()
     except CacheError as error:  # what a damaged cache still needs is not for gc to say
-        report.kept.append((store.folder.where, f"no shard in it was removed, it is damaged: {error}"))
+        report.kept.append((folder.where, f"no shard in it was removed, it is damaged: {error}"))
         return []
-    return store.entries()
+    return store.waiting()
 
 
 def _remove_due(found: list[Waiting], report: GcReport) -> None:

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cache.rows import DIGEST_TYPE, Digests
+from cache.rows import ABSENT, DIGEST_TYPE, Digests
 
 MAPPED_RUN_ROWS = 65_536
 """A run at least this long is searched where it lies (a memory map); shorter ones are merged in memory."""
-
-ABSENT = -1
 
 
 @dataclass

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cache.arrow_store import ArrowStore
 from cache.errors import CacheError
-from cache.feature_cache import make_store, mend_command
+from cache.findings import Waiting
 from cache.folder import LocalFolder, folder_at, tree_bytes
 from cache.identity import last_used, read_identity, read_provenance
 from cache.key import FeatureKey
-from cache.shard_format import ShardEntry
-from cache.waiting import Waiting, leftovers, waiting_in_cache
+from cache.stores import open_store
+from cache.upkeep.waiting import leftovers, leftovers_in_cache
 
 DIGESTS_FOLDER = "digests"
 """Beside the caches of a root: which file has which content."""
@@ -30,8 +29,8 @@ class CacheSummary:
     Args:
         digest: the key's digest, which is the folder's name.
         key: the key; None where cache.json cannot be read.
-        store: arrow or lmdb; "?" where cache.json cannot be read.
-        rows, shards: what is visible (an LMDB store counts as one shard); 0 where it cannot be read.
+        store: the store's name; "?" where cache.json cannot be read.
+        rows, shards: what is visible (a store that is one file counts as one shard); 0 where it cannot be read.
         bytes_on_disk: bytes of the store's files that are in use; of all files where the cache cannot be read.
         waiting: what nothing needs any more and `gc` deletes in its time; it is not in `bytes_on_disk`.
         created: ISO 8601 time.
@@ -85,19 +84,16 @@ def summarize(root: str | os.PathLike[str], digest: str) -> CacheSummary:
     folder = folder_at(root).child(digest)
     try:
         identity = read_identity(folder)
-        if identity is None:
-            return CacheSummary(digest, None, "?", error="cache.json is missing")
-        store = make_store(folder, identity.key, identity.store, mend_command(root, digest))
     except CacheError as error:
         return CacheSummary(digest, None, "?", bytes_on_disk=tree_bytes(folder), error=str(error))
+    if identity is None:
+        return CacheSummary(digest, None, "?", error="cache.json is missing")
     rows, shards, error_text = 0, 0, None
-    entries: list[ShardEntry] = []
     try:
+        store = open_store(folder, identity.key, identity.store)
         store.refresh()
-        rows = len(store.reader())
-        entries = store.entries() if isinstance(store, ArrowStore) else []
-        shards = len(entries) if isinstance(store, ArrowStore) else int(rows > 0)
-        bytes_on_disk, waiting = store.bytes_on_disk(), tuple(waiting_in_cache(folder, entries))
+        rows, shards, bytes_on_disk = len(store.reader()), store.shards(), store.bytes_on_disk()
+        waiting = tuple(leftovers_in_cache(folder) + store.waiting())
         provenance = tuple(read_provenance(folder))
     except CacheError as error:
         bytes_on_disk, waiting = tree_bytes(folder), ()

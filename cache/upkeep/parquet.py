@@ -12,13 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cache.arrow.schema import KEY_METADATA, arrow_batch, arrow_schema
 from cache.errors import CacheError, DamagedShardError
 from cache.feature_cache import FeatureCache
 from cache.folder import LocalFolder
 from cache.key import FeatureKey
 from cache.rows import DIGEST_TYPE, Values, digests_to_hex, row_checksums, stored_dtype
-from cache.shard_format import KEY_METADATA, arrow_batch, arrow_schema
-from cache.stores import StoreName
 
 GROUP_ROWS = 65_536
 
@@ -35,13 +34,13 @@ def export_parquet(cache: FeatureCache, path: str | os.PathLike[str]) -> int:
         pq.ParquetWriter(unfinished.path, arrow_schema(cache.key), compression="none", use_dictionary=False) as writer,
     ):
         for digests, values in cache.reader().batches(GROUP_ROWS):
-            writer.write_batch(arrow_batch(cache.key, digests, values, row_checksums(digests, values), len(digests)))
+            writer.write_batch(arrow_batch(cache.key, digests, row_checksums(digests, values), values, len(digests)))
             rows += len(digests)
     return rows
 
 
 def import_parquet(
-    path: str | os.PathLike[str], root: str | os.PathLike[str], store: StoreName = "arrow"
+    path: str | os.PathLike[str], root: str | os.PathLike[str], store: str = "arrow"
 ) -> tuple[FeatureCache, int]:
     """Add the rows of an exported file to the cache of its key below a root, made where it is not there.
 

@@ -1,0 +1,1 @@
+"""Looking after caches: listing, verification, repair, compaction, removal, conversion, Parquet, the command line."""
