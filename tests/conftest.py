@@ -61,6 +61,7 @@ PATIENT = [
         "spg_dist/clip/test_siglip.py",
         "spg_dist/clip/test_weights.py",
         "spg_dist/encode/test_encoded_features.py",
+        "spg_dist/methods/test_method_contract.py",
         "spg_dist/report/test_page.py",
     )
 ]

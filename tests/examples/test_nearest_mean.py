@@ -6,6 +6,7 @@ import csv
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,20 @@ from jobs import predict
 from spg_dist.config import dump_config, load_config, parse_config
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment.runs import RunSpec
+from spg_dist.methods import METHODS, Method
+from spg_dist.testing.methods import MethodContract
 from spg_dist.training.loop import read_trained
 
 EXAMPLE = str(Path(__file__).resolve().parents[2] / "examples" / "nearest_mean.py")
+
+
+class TestNearestMean(MethodContract):
+    @pytest.fixture
+    def method(self) -> Method[Any]:
+        load_plugins([EXAMPLE])
+        return METHODS["nearest-mean"]
+
+
 PLUGGED = (f"plugins=[{EXAMPLE}]", "methods=[zero-shot,nearest-mean]")
 SPEC = RunSpec("nearest-mean", "sketch", None)
 
