@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,11 @@ def test_no_other_file_names_an_example(example: Path) -> None:
         if path.suffix in (".py", ".md", ".yaml", ".toml") and any(name in path.read_text("utf-8") for name in names)
     ]
     assert [path for path in naming if not path.startswith(MAY_NAME_THEM)] == []
+
+
+def test_the_guide_counts_their_lines() -> None:
+    guide = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
+    counted = dict(re.findall(r"`((?:tests/)?examples/\w+\.py)` \| (\d+) \|", guide))
+    assert {REPOSITORY / name for name in counted} >= set(EXAMPLES)
+    for name, lines in counted.items():
+        assert int(lines) == len((REPOSITORY / name).read_text(encoding="utf-8").splitlines()), name
