@@ -146,13 +146,13 @@ class Experiment:
         return tuple(self.views.digests[i] for i in rows_B)
 
     def identity(self, kind: str, where: str, seed: int, settings: Any, rows: np.ndarray, **more: Any) -> RunIdentity:
-        """All that determines a trained run: settings, seed, features, labels and splits."""
+        """All that determines a trained run: settings (or what stands for them), seed, features, labels and splits."""
         images = [(self.views.digests[i], *self.manifest.images[i][1:]) for i in rows]
         record = {
             "kind": kind,
             "where": where,
             "seed": seed,
-            "settings": asdict(settings),
+            "settings": settings if isinstance(settings, dict) else asdict(settings),
             "views": [key.digest for key in self.views.keys],
             "text": self.clip.text_fingerprint,
             "text precision": self.config.clip.text_precision,  # of val, which selects the epoch

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +16,11 @@ from spg_dist.evaluation.accuracy import cosines
 from spg_dist.evaluation.prediction import ImageBatch, Predictor
 from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.runs import RunSpec
+from spg_dist.gan.clipping import generator_limits
 from spg_dist.gan.config import GanConfig
 from spg_dist.gan.draws import image_noise
-from spg_dist.gan.networks import Generator
 from spg_dist.gan.training import GeneratorRun, build_generator
+from spg_dist.generators import Generator
 from spg_dist.methods.prompt_label import source_labels
 from spg_dist.training import RunIdentity, read_trained
 
@@ -43,7 +46,18 @@ def generator_run(experiment: Experiment, spec: RunSpec) -> tuple[GeneratorRun, 
         clip=spec.protocol != "multi-source" or spec.where not in config.clip_norms.off_for_targets,
     )
     rows = np.concatenate([train, val])
-    return run, experiment.identity("spg", spec.where, spec.seed, config, rows, labels=identities)
+    identity = experiment.identity("spg", spec.where, spec.seed, config.record(), rows, labels=identities)
+    return run, replace(identity, network={"generator": config.generator, "prompt_shape": list(labels_KPW.shape[1:])})
+
+
+def check_generator(experiment: Experiment, n_ctx: int) -> None:
+    """Raises ValueError where the configured network does not fit the CLIP, or cannot be trained."""
+    config = experiment.config.stage2
+    try:
+        generator = build_generator(config, experiment.clip.feature_width, n_ctx, experiment.tower.width)
+        generator_limits(generator, config.clip_norms)
+    except ValueError as error:
+        raise ValueError(f"stage2.generator={config.generator}: {error}") from error
 
 
 def load_generator(experiment: Experiment, spec: RunSpec) -> Generator:
@@ -53,13 +67,28 @@ def load_generator(experiment: Experiment, spec: RunSpec) -> Generator:
 
 
 def read_generator(path: Path, config: GanConfig, clip: Clip, text_width: int) -> Generator:
-    """A trained generator from its file, in eval mode on CLIP's device."""
-    weights = read_trained(path).weights
-    last_bias = max((name for name in weights if name.endswith(".bias")), key=_layer_number)
-    n_ctx = weights[last_bias].numel() // text_width
+    """A trained generator from its file, in eval mode on CLIP's device.
+
+    Raises:
+        ValueError: the file holds a generator of another kind than is configured, or for another text tower.
+    """
+    trained = read_trained(path)
+    stated = trained.network or _of_version_0_1_0(trained.weights, text_width)
+    kind, (n_ctx, width) = stated["generator"], stated["prompt_shape"]
+    if (kind, width) != (config.generator, text_width):
+        raise ValueError(
+            f"{path} holds a generator {kind!r} for text width {width}, but the configuration asks for "
+            f"{config.generator!r} and its text tower has width {text_width}"
+        )
     generator = build_generator(config, clip.feature_width, n_ctx, text_width)
-    generator.load_state_dict(weights)
+    generator.load_state_dict(trained.weights)
     return generator.to(clip.device).eval()
+
+
+def _of_version_0_1_0(weights: dict[str, Tensor], text_width: int) -> dict[str, Any]:
+    """What its files do not state: there was one network, whose last Linear makes the prompt."""
+    last_bias = max((name for name in weights if name.endswith(".bias")), key=_layer_number)
+    return {"generator": "mlp", "prompt_shape": [weights[last_bias].numel() // text_width, text_width]}
 
 
 def _layer_number(name: str) -> int:
@@ -72,7 +101,7 @@ def generate_prompts(
 ) -> Tensor:
     """A prompt (B, P, W) for each image, on the features' device."""
     assert spec.seed is not None
-    width = generator.latent_width
+    width = generator.noise_width
     if test.noise == "zero":
         z_BZ = torch.zeros(len(images), width)
     else:
@@ -86,7 +115,7 @@ def spg_predictor(experiment: Experiment, spec: RunSpec) -> Predictor:
     test, scale = experiment.config.test, experiment.clip.logit_scale
     generator = load_generator(experiment, spec)
     encoder = experiment.encoder(generator.prompt_shape[0])
-    draws = 1 if test.noise == "zero" else test.draws
+    draws = test.draws if test.noise == "draw" and generator.noise_width else 1
 
     def logits(images: ImageBatch) -> Tensor:
         prompts = (generate_prompts(generator, spec, images, test, draw) for draw in range(draws))

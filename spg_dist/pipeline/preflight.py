@@ -13,6 +13,7 @@ from spg_dist.experiment.experiment import Experiment
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import OWN_CLASSES_ONLY
 from spg_dist.methods.prompt_label import source_labels
+from spg_dist.methods.spg import check_generator
 from spg_dist.methods.zero_shot import TEMPLATES
 from spg_dist.soft_prompt.config import SoftPromptConfig
 from spg_dist.soft_prompt.initial import initial_prompt
@@ -26,7 +27,8 @@ def check_before_encoding(config: Config, manifests: Sequence[Manifest], clip: C
 
     Raises:
         ValueError: an initial text of another length than its prompt, published labels that are missing or do not fit,
-            class names that are too long or that the tokenizer cannot tell apart, a domain that is not there.
+            class names that are too long or that the tokenizer cannot tell apart, a domain that is not there, a
+            generator that does not fit.
     """
     no_features = CachedViews("", config.cache.store, (), ())
     experiment = Experiment(config, manifests[0], clip, no_features, folder)
@@ -78,4 +80,7 @@ def _context_lengths(experiment: Experiment) -> set[int]:
         for where in experiment.protocol.trainings(config, experiment.manifest):
             labels_KPW, _ = source_labels(experiment, where, config.seeds[0])
             lengths.add(labels_KPW.shape[1])
+            check_generator(experiment, labels_KPW.shape[1])
+    elif "spg" in config.methods:
+        check_generator(experiment, config.stage1.n_ctx)
     return lengths
