@@ -17,6 +17,7 @@ import sys
 from typing import Any
 
 import torch
+import torch.distributed.tensor  # vmap imports it, and it cannot do without the real torch.Generator
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
