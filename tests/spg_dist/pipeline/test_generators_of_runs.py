@@ -68,6 +68,7 @@ def test_what_it_says_of_images_is_what_its_test_said(images: Path, folder: RunF
         assert said.class_names[one.class_index] == tested[str(found[place].relative_to(images))][1]
         assert one.spread is None, "nothing is random in it: one draw is all there is"
     assert {row.n for row in read_results(folder.results)} == {18}
+    assert "none: the generator takes no noise" in folder.summary.read_text()
 
 
 def test_its_dropout_and_its_settings_make_other_runs(images: Path, home: Path, whole: Outcome) -> None:
