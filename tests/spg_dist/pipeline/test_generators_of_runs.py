@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from safetensors import safe_open
 from spg_dist.evaluation.results import read_results
 from spg_dist.experiment import runs
 from spg_dist.experiment.folder import RunFolder
+from spg_dist.generators import GENERATORS
 from spg_dist.methods.spg import load_generator, read_generator
 from spg_dist.pipeline.prediction import find_images, predict
 from spg_dist.pipeline.testing import read_predictions
@@ -94,6 +96,16 @@ def test_a_network_that_does_not_fit_is_refused_before_any_image_is_encoded(
     with pytest.raises(SystemExit):
         run([*arguments(images, tmp_path, "name=early", *TRANSFORMER), *settings])
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists() and not (tmp_path / "runs").exists()
+
+
+def test_a_network_with_a_parameter_in_no_group_is_refused_before_any_image_is_encoded(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GENERATORS["transformer"], "groups", lambda self: {"fc.weight": "weight"})
+    with pytest.raises(SystemExit):
+        run(arguments(images, tmp_path, "name=early", *TRANSFORMER))
+    assert re.search(r"stage2\.generator=transformer: .* puts its parameter '\S+' in no group", capsys.readouterr().err)
     assert not (tmp_path / "cache").exists() and not (tmp_path / "runs").exists()
 
 
