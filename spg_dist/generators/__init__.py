@@ -92,7 +92,6 @@ class Generator(nn.Module):
 
     def __init__(self, settings: Any, sizes: Sizes) -> None:
         super().__init__()
-        self.settings = settings
         self.prompt_shape = sizes.n_ctx, sizes.text_width
 
     def initialise(self, random: torch.Generator) -> None:
