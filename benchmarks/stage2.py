@@ -32,8 +32,10 @@ from spg_dist.data import ImageRecord, Manifest
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.gan.clipping import discriminator_limits, generator_limits
 from spg_dist.gan.config import GanConfig
-from spg_dist.gan.networks import BATCH_NORM_EPS, SLOPE, Discriminator
+from spg_dist.gan.discriminator import Discriminator
 from spg_dist.gan.training import GeneratorRun, GeneratorTraining, build_generator
+from spg_dist.generators import SLOPE, Sizes
+from spg_dist.generators.mlp import BATCH_NORM_EPS
 
 FEATURES, WIDTH, N_CTX, DOMAINS, BATCH = 5557, 512, 4, 3, 32
 
@@ -125,7 +127,7 @@ def measure(steps: int = 100, rounds: int = 5, threads: int = 1, device: str = "
     run = given.run(config, steps, seed=1)
     ours = GeneratorTraining([run])
     generator = build_generator(config, WIDTH, N_CTX, WIDTH)
-    discriminator = Discriminator(WIDTH, config.d_width, N_CTX, WIDTH, config.dropout)
+    discriminator = Discriminator(Sizes(WIDTH, N_CTX, WIDTH), config.d_width, config.dropout)
     limits = [
         generator_limits(generator, config.clip_norms),
         discriminator_limits(discriminator, config.clip_norms),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -125,14 +124,14 @@ class Material:
         """Of the content of each row's image."""
         return tuple(self.views.digests[i] for i in rows_B)
 
-    def identity(self, spec: RunSpec, settings: Any, rows: np.ndarray, **more: Any) -> RunIdentity:
-        """All that determines a trained run: settings (a dataclass or None), seed, features, labels and splits."""
+    def identity(self, spec: RunSpec, settings: dict[str, Any], rows: np.ndarray, **more: Any) -> RunIdentity:
+        """All that determines a trained run: settings as plain values, seed, features, labels and splits."""
         images = [(self.views.digests[i], *self.manifest.images[i][1:]) for i in rows]
         record = {
             "kind": spec.method,
             "where": spec.where,
             "seed": spec.seed,
-            "settings": {} if settings is None else asdict(settings),
+            "settings": settings,
             "views": [key.digest for key in self.views.keys],
             "text": self.clip.text_fingerprint,
             "text precision": self.core.clip.text_precision,  # of val, which selects the epoch

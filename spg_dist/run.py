@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic
 
@@ -66,7 +66,8 @@ class Run(Generic[S]):
         more = self.method.identity(self)
         if self.needs:
             more["labels"] = [needed.known_as for needed in self.needs]
-        return self.material.identity(self.spec, self.settings, rows, **more)
+        identity = self.material.identity(self.spec, self.method.record(self.settings), rows, **more)
+        return replace(identity, network=self.method.network(self))
 
     @cached_property
     def known_as(self) -> str:

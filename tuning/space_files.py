@@ -32,7 +32,8 @@ def preset_names() -> list[str]:
 def load_space(given: str, config: Config) -> Space:
     """A preset or a YAML file as a space around `config`, which is one of its points.
 
-    A list of choices that lacks the configuration's own value gets it; a range that lacks it is refused.
+    A list of choices that lacks the configuration's own value gets it; a range that lacks it is refused. A preset's
+    fields that the configured generator does not read are left out.
 
     Raises:
         ValueError: no such preset or file, no such field, or a value that the field cannot have.
@@ -41,6 +42,13 @@ def load_space(given: str, config: Config) -> Space:
     source = f"space {given}"
     if not isinstance(entries, dict) or not entries:
         raise ValueError(f"{source} holds no fields, expected e.g. stage2.dropout: {{low: 0.0, high: 0.6}}")
+    if given in preset_names():  # made for the default generator
+        unread = {
+            f"{branch}.{name}"
+            for branch in searched_branches(config)
+            for name in getattr(getattr(config, branch), "unread", ())
+        }
+        entries = {key: entry for key, entry in entries.items() if not unread.intersection(_fields(key))}
     for key in entries:
         for name in _fields(key):
             _check_field(source, name, searched_branches(config))

@@ -112,11 +112,15 @@ def field_of(config: Config, name: str) -> Any:
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     """The configuration with some fields set, by dotted name. Raises ValueError for a value out of range."""
-    for name, value in values.items():
-        config = _replaced(config, name.split("."), value)
-    return config
+    changed: Config = _replaced(config, {tuple(name.split(".")): value for name, value in values.items()})
+    return changed
 
 
-def _replaced(branch: Any, path: list[str], value: Any) -> Any:
-    first, *rest = path
-    return replace(branch, **{first: _replaced(getattr(branch, first), rest, value) if rest else value})
+def _replaced(branch: Any, values: Mapping[tuple[str, ...], Any]) -> Any:
+    """All fields of a branch at once: one may be in range only with another, as a network with its settings."""
+    own = {path[0]: value for path, value in values.items() if len(path) == 1}
+    inside: dict[str, dict[tuple[str, ...], Any]] = {}
+    for (first, *rest), value in values.items():
+        if rest:
+            inside.setdefault(first, {})[tuple(rest)] = value
+    return replace(branch, **own, **{name: _replaced(getattr(branch, name), more) for name, more in inside.items()})

@@ -186,13 +186,13 @@ class UpkeepContract:
     def test_what_is_not_the_stores_is_reported_and_left_alone(self, tmp_path: Path, store: str) -> None:
         cache = filled(tmp_path, store)
         strangers = [folder_of(cache) / "notes.txt", folder_of(cache) / "my folder"]
-        strangers[0].write_text("mine")
+        strangers[0].write_text("mine", encoding="utf-8")
         strangers[1].mkdir()
         expected = {("foreign", str(path)) for path in strangers}
         assert {(problem.kind, problem.path) for problem in check(cache).problems} == expected
         assert {(problem.kind, problem.path) for problem in repaired(cache).left} == expected
         collect_garbage(cache.root, timedelta(days=30), dry_run=False)
-        assert strangers[0].read_text() == "mine" and strangers[1].is_dir()
+        assert strangers[0].read_text(encoding="utf-8") == "mine" and strangers[1].is_dir()
 
     def test_repair_does_not_run_while_a_job_writes(self, tmp_path: Path, store: str) -> None:
         cache = filled(tmp_path, store)
@@ -231,7 +231,7 @@ class UpkeepContract:
     def test_gc_removes_what_nobody_used_for_long(self, tmp_path: Path, store: str) -> None:
         old, new = filled(tmp_path, store), filled(tmp_path, store, view="aug-1-0")
         stamp = folder_of(old).parent / "last-used.txt"
-        stamp.write_text((datetime.now(UTC) - timedelta(days=31)).isoformat())
+        stamp.write_text((datetime.now(UTC) - timedelta(days=31)).isoformat(), encoding="utf-8")
         for dry_run in (True, False):
             report = collect_garbage(tmp_path, timedelta(days=30), dry_run=dry_run)
             assert [Path(removal.path).name for removal in report.removed] == [old.key.digest]

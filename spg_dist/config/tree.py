@@ -7,7 +7,7 @@ for each of them.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_type_hints
 
@@ -197,7 +197,10 @@ def branch_classes() -> tuple[tuple[str, Any], ...]:
 def _with_types(settings: Any) -> Any:
     """The dataclass with its fields' types in place of their names: to look names up, jsonargparse would import what
     the method's module imports for type checkers alone, torch among it."""
-    settings.__init__.__annotations__.update(get_type_hints(settings))
+    types = get_type_hints(settings)
+    settings.__init__.__annotations__.update(types)
+    for kind in filter(is_dataclass, types.values()):
+        _with_types(kind)
     return settings
 
 

@@ -167,11 +167,11 @@ def _check_configuration(folder: RunFolder, config: Config) -> None:
 
 
 def _differences(stored: dict[str, Any], asked: dict[str, Any], prefix: str, free: Sequence[str]) -> Iterator[str]:
-    for name, value in asked.items():
-        path = f"{prefix}{name}"
+    for name in {**stored, **asked}:
+        path, there, here = f"{prefix}{name}", stored.get(name), asked.get(name)
         if path in free:
             continue
-        if isinstance(value, dict):
-            yield from _differences(stored[name], value, f"{path}.", free)
-        elif stored[name] != value:
-            yield f"{path} is {stored[name]!r} there and {value!r} here"
+        if isinstance(there, dict) and isinstance(here, dict):
+            yield from _differences(there, here, f"{path}.", free)
+        elif there != here:
+            yield f"{path} is {there!r} there and {here!r} here"

@@ -1,39 +1,45 @@
-"""Gradient clipping, each parameter tensor by its own norm, with the limit its place in the network has."""
+"""Gradient clipping, each parameter tensor by its own norm, with the limit that its group in the network has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from spg_dist.gan.config import ClipNorms
-from spg_dist.gan.networks import Discriminator, Generator
+from spg_dist.gan.discriminator import Discriminator
+from spg_dist.generators import Generator, Group
 
 NORM_GUARD = 1e-6  # torch's clip_grad_norm_ adds it to the norm; at a limit of 5e-8 it decides the result
 
 
 def discriminator_limits(network: Discriminator, norms: ClipNorms) -> list[float]:
     """The largest norm of each parameter, in the order of `parameters()`."""
-    last = len(network.model) - 1
-    return [
-        norms.d_edge
-        if name.startswith(("model.0.", f"model.{last}."))
-        else norms.d_weight
-        if name.endswith("weight")
-        else norms.d_bias
-        for name, _ in network.named_parameters()
-    ]
+    by_group: dict[Group, float] = {"first": norms.d_edge, "last": norms.d_edge}
+    by_group |= {"weight": norms.d_weight, "bias": norms.d_bias}
+    return _limits("the discriminator", network, network.groups(), by_group)
 
 
 def generator_limits(network: Generator, norms: ClipNorms) -> list[float]:
-    """The largest norm of each parameter, in the order of `parameters()`."""
-    biased = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.BatchNorm1d)]
-    last = [f"{name}.bias" for name in biased[-2:]]
-    return [
-        norms.g_weight if name.endswith("weight") else norms.g_bias_last if name in last else norms.g_bias
-        for name, _ in network.named_parameters()
-    ]
+    """The largest norm of each parameter, in the order of `parameters()`.
+
+    Raises:
+        ValueError: the network puts a parameter in no group that a generator has.
+    """
+    by_group: dict[Group, float] = {"weight": norms.g_weight, "last": norms.g_bias_last, "bias": norms.g_bias}
+    return _limits(f"the generator {network.name!r}", network, network.groups(), by_group)
+
+
+def _limits(what: str, network: nn.Module, groups: Mapping[str, Group], by_group: Mapping[Group, float]) -> list[float]:
+    names = [name for name, _ in network.named_parameters()]
+    for name in (*names, *groups):
+        if name not in names:
+            raise ValueError(f"{what} has a group for {name!r}, which is none of its parameters")
+        if groups.get(name) not in by_group:
+            said = f"in the group {groups[name]!r}" if name in groups else "in no group"
+            raise ValueError(f"{what} puts its parameter {name!r} {said}, expected one of {', '.join(by_group)}")
+    return [by_group[groups[name]] for name in names]
 
 
 def clip_each(gradients: Sequence[Tensor], limits_NR: Tensor) -> Tensor:

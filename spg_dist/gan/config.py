@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from spg_dist.training.schedule import ScheduleConfig
 from spg_dist.training.validation import ValidationConfig
 
+if TYPE_CHECKING:
+    from spg_dist.generators import Generator
+
 AdversarialLoss = Literal["least-squares", "cross-entropy"]
+DEFAULT = "mlp"
+"""The paper's network."""
+NETWORK_FIELDS = ("latent_width", "g_widths")
+"""Settings of the default network, and of any other that has some of these names; `generator_settings` has the rest."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,18 @@ class ClipNorms:
 class GanConfig(ValidationConfig):
     """Conditional GAN over prompts (SPG section 3.3)."""
 
+    generator: str = DEFAULT
+    """The generator's network: `mlp` as in the paper, `transformer` as in DPSPG, or one that a package or plugin
+    adds."""
+
+    generator_settings: dict[str, Any] = field(default_factory=dict)
+    """What that network can be given, e.g. {layers: 2, heads: 4} for `transformer`; `mlp` has the two fields below."""
+
     latent_width: int = 100
-    """Width of the noise z."""
+    """Width of the noise z, of a network that takes one."""
 
     g_widths: list[int] = field(default_factory=lambda: [128, 256, 512, 1024])
-    """Hidden widths of the generator."""
+    """Hidden widths of the generator `mlp`."""
 
     d_width: int = 512
     """Hidden width of the discriminator."""
@@ -87,16 +101,13 @@ class GanConfig(ValidationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latent_width", "d_width", "epochs"):
+        self._check_network()
+        for name in ("d_width", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
         if self.batch_size < 2:
             raise ValueError(
                 f"batch_size is {self.batch_size}, expected 2 or more: BatchNorm needs a batch to normalise"
-            )
-        if len(self.g_widths) < 2 or min(self.g_widths) < 1:
-            raise ValueError(
-                f"g_widths is {self.g_widths}, expected at least two positive widths, e.g. [128, 256, 512, 1024]"
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, expected a probability from 0 to below 1")
@@ -108,3 +119,54 @@ class GanConfig(ValidationConfig):
             raise ValueError(f"betas is {self.betas}, expected two numbers from 0 to below 1, e.g. [0.9, 0.999]")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay is {self.weight_decay}, expected 0 or more, e.g. 1e-4")
+
+    def _check_network(self) -> None:
+        """Imports the network, and with it torch, unless nothing about it was asked for: so `--help` stays quick."""
+        plain = all(getattr(self, name) == _default(name) for name in NETWORK_FIELDS)
+        if self.generator == DEFAULT and not self.generator_settings and plain:
+            return
+        for name in self.unread:
+            if getattr(self, name) != _default(name):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, but generator {self.generator!r} does not read it: leave it out"
+                )
+        for name in NETWORK_FIELDS:
+            if name in self.generator_settings:
+                raise ValueError(f"generator_settings has {name}, which is a field of its own: give stage2.{name}")
+        _ = self.network_settings
+
+    @property
+    def network(self) -> type[Generator]:
+        """Raises ValueError where there is none of this name."""
+        from spg_dist.generators import GENERATORS
+
+        return GENERATORS[self.generator]
+
+    @property
+    def network_settings(self) -> Any:
+        """A `Settings` of the network. Raises ValueError where the network cannot have these."""
+        own = {name: getattr(self, name) for name in NETWORK_FIELDS if name not in self.unread}
+        from spg_dist.generators import read_settings
+
+        return read_settings(self.network, own | self.generator_settings)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Those of `NETWORK_FIELDS` that are no settings of the network."""
+        known = {one.name for one in fields(self.network.Settings)}
+        return tuple(name for name in NETWORK_FIELDS if name not in known)
+
+    def record(self) -> dict[str, Any]:
+        """What a run is identified by: with the default network what version 0.1.0 recorded, which had no other."""
+        record = asdict(self)
+        del record["generator"], record["generator_settings"]
+        if self.generator != DEFAULT:
+            for name in NETWORK_FIELDS:
+                del record[name]
+            record["generator"] = {"name": self.generator, **asdict(self.network_settings)}
+        return record
+
+
+def _default(name: str) -> Any:
+    one = GanConfig.__dataclass_fields__[name]
+    return one.default if one.default_factory is MISSING else one.default_factory()

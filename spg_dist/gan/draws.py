@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spg_dist.gan.config import GanConfig
+from spg_dist.generators import Dropout
 from spg_dist.training.batches import random_batch, shuffled_batches
 from spg_dist.training.seeds import numpy_random, torch_random
 
@@ -43,29 +44,50 @@ class EpochNoise:
     Arguments:
         settings: configuration, seed and epoch of each run.
         batch: B, the same for all.
+        noise_width: Z, that of the generators.
+        g_layers: the generators' dropout layers.
     """
 
-    def __init__(self, settings: Sequence[tuple[GanConfig, int, int]], batch: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        settings: Sequence[tuple[GanConfig, int, int]],
+        batch: int,
+        device: torch.device,
+        noise_width: int,
+        g_layers: Sequence[Dropout] = (),
+    ) -> None:
         self.configs = [config for config, _, _ in settings]
-        self.batch, self.device = batch, device
+        self.batch, self.device, self.noise_width = batch, device, noise_width
+        self.g_layers = g_layers if any(layer.rate for layer in g_layers) else ()
+        self.g_randoms = [torch_random(seed, "generator dropout", epoch, device=device) for _, seed, epoch in settings]
         self.randoms = [torch_random(seed, "gan noise", epoch, device=device) for _, seed, epoch in settings]
         self._z_TABZ = torch.empty(0)
         self._dropout_T2A3BU: Tensor | None = None
+        self._g_dropout: list[Tensor] = []
 
-    def step(self, step: int, runs: int) -> tuple[Tensor, Tensor | None]:
-        """z_ABZ and dropout_2A3BU (see `StepInputs`) of the first runs. Steps must be asked for in order."""
+    def step(self, step: int, runs: int) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+        """z_ABZ, dropout_2A3BU and g_dropout (see `StepInputs`) of the first runs. Steps must be asked for in order."""
         place = step % BLOCK_STEPS
         if place == 0:
             self._draw(runs)
-        dropout = self._dropout_T2A3BU
-        return self._z_TABZ[place, :runs], None if dropout is None else dropout[place, :, :runs]
+        dropout, g_dropout = self._dropout_T2A3BU, [drawn[place, :runs] for drawn in self._g_dropout]
+        return self._z_TABZ[place, :runs], None if dropout is None else dropout[place, :, :runs], g_dropout
 
     def _draw(self, runs: int) -> None:
         pairs = list(zip(self.configs[:runs], self.randoms[:runs], strict=True))
-        z_shape = BLOCK_STEPS, self.batch, self.configs[0].latent_width
+        z_shape = BLOCK_STEPS, self.batch, self.noise_width
         self._z_TABZ = torch.stack([torch.randn(z_shape, generator=r, device=self.device) for _, r in pairs], dim=1)
         if any(config.dropout for config in self.configs):
             self._dropout_T2A3BU = torch.stack([self._factors(config, random) for config, random in pairs], dim=2)
+        self._g_dropout = [
+            torch.stack([self._of_layer(layer, random) for random in self.g_randoms[:runs]], dim=1)
+            for layer in self.g_layers
+        ]
+
+    def _of_layer(self, layer: Dropout, random: torch.Generator) -> Tensor:
+        """The same of a layer of the generator in its one pass, (T, B, *shape)."""
+        drawn = torch.rand((BLOCK_STEPS, self.batch, *layer.shape), generator=random, device=self.device)
+        return drawn.ge_(layer.rate).div_(1 - layer.rate)
 
     def _factors(self, config: GanConfig, random: torch.Generator) -> Tensor:
         """What the units behind both dropout layers are multiplied by in the three passes of a step, (T, 2, 3B, U)."""

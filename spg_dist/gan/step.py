@@ -26,9 +26,10 @@ from torch.optim.adamw import adamw
 
 from spg_dist.gan.clipping import clip_each, discriminator_limits, generator_limits
 from spg_dist.gan.config import GanConfig
+from spg_dist.gan.discriminator import Discriminator
 from spg_dist.gan.losses import validity_loss
-from spg_dist.gan.networks import Discriminator, Generator
 from spg_dist.gan.stacked import StackedNetwork
+from spg_dist.generators import Generator
 from spg_dist.training.optimizers import under
 
 ADAM_EPS = 1e-8
@@ -45,6 +46,7 @@ class StepInputs:
         z_ABZ: noise of the one generator pass.
         dropout_2A3BU: what the units behind the two dropout layers are multiplied by, 0 or 1 / (1 - p), in the three
             discriminator passes (real, fake, fake again after D's update), one behind the other; None = no dropout.
+        g_dropout: the same of each dropout layer of the generator, (A, B, *shape) each; nothing = no dropout.
     """
 
     label_ABPW: Tensor
@@ -52,6 +54,7 @@ class StepInputs:
     fake_ABD: Tensor
     z_ABZ: Tensor
     dropout_2A3BU: Tensor | None
+    g_dropout: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True)
@@ -109,20 +112,20 @@ class AdversarialStep:
             rates: learning rate of each of these runs' generators.
         """
         A, B, _ = inputs.real_ABD.shape
-        dropout = inputs.dropout_2A3BU
-        first, again = ((), ()) if dropout is None else (dropout[:, :, : 2 * B], dropout[:, :, 2 * B :])
+        dropout = () if inputs.dropout_2A3BU is None else inputs.dropout_2A3BU.unbind()
+        first, again = [one[:, : 2 * B] for one in dropout], [one[:, 2 * B :] for one in dropout]
         g, d = self.generator.of_first(A), self.discriminator.of_first(A)
-        prompt_ABV = self.generator(g, torch.cat([inputs.z_ABZ, inputs.fake_ABD], dim=-1))
-        real = torch.cat([inputs.label_ABPW.flatten(2), inputs.real_ABD], dim=-1)
-        fake = torch.cat([prompt_ABV.detach(), inputs.fake_ABD], dim=-1)
-        valid_A2B = self.discriminator(d, torch.cat([real, fake], dim=1), first)[..., 0]
+        prompt_ABPW = self.generator(g, inputs.z_ABZ, inputs.fake_ABD, factors=inputs.g_dropout)
+        both_A2BPW = torch.cat([inputs.label_ABPW, prompt_ABPW.detach()], dim=1)
+        both_A2BD = torch.cat([inputs.real_ABD, inputs.fake_ABD], dim=1)
+        valid_A2B = self.discriminator(d, both_A2BPW, both_A2BD, factors=first)[..., 0]
         loss = self.configs[0].loss
         d_loss_A = validity_loss(loss, valid_A2B[:, :B], real=True) + validity_loss(loss, valid_A2B[:, B:], real=False)
         d_rates = [rate * config.d_learning_rate_factor for rate, config in zip(rates, self.configs, strict=False)]
         d_norms_NA = self._update(self.discriminator, d_loss_A, d, self.d_limits_NR[:, :A], d_rates)
 
         fixed = self.discriminator.of_first(A, learn=False)
-        valid_AB = self.discriminator(fixed, torch.cat([prompt_ABV, inputs.fake_ABD], dim=-1), again)[..., 0]
+        valid_AB = self.discriminator(fixed, prompt_ABPW, inputs.fake_ABD, factors=again)[..., 0]
         g_loss_A = validity_loss(loss, valid_AB, real=True)
         g_norms_NA = self._update(self.generator, g_loss_A, g, self.g_limits_NR[:, :A], rates)
         self.steps[:A] = [steps + 1 for steps in self.steps[:A]]
@@ -137,7 +140,8 @@ class AdversarialStep:
         rates: Sequence[float],
     ) -> Tensor:
         """Clip the gradient of each run's loss, and step; returns the norms."""
-        gradients = list(torch.autograd.grad(loss_A.sum(), parameters))
+        # contiguous as the parameters are, which the fused AdamW wants: a mapped network may have them transposed
+        gradients = [gradient.contiguous() for gradient in torch.autograd.grad(loss_A.sum(), parameters)]
         norms_NA = clip_each(gradients, limits_NA)
         self._adamw(network, parameters, gradients, rates)
         return norms_NA
@@ -172,14 +176,14 @@ class AdversarialStep:
 
     def generator_state(self, run: int) -> dict[str, Tensor]:
         """A run's generator by the plain network's names."""
-        return self.generator.state(run, self.steps[run])
+        return self.generator.state(run)
 
     def state(self, run: int) -> dict[str, Tensor]:
         """Both networks and their moments."""
         steps = self.steps[run]
         state: dict[str, Tensor] = {}
         for prefix, network in (("g", self.generator), ("d", self.discriminator)):
-            state |= {f"{prefix}/{name}": tensor for name, tensor in network.state(run, steps).items()}
+            state |= {f"{prefix}/{name}": tensor for name, tensor in network.state(run).items()}
             state |= {f"{prefix}-moments/{name}": tensor for name, tensor in network.moments_state(run, steps).items()}
         return state
 

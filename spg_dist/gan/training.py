@@ -20,9 +20,11 @@ from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.evaluation.accuracy import accuracy_of_prompts
 from spg_dist.features import FeatureTable
 from spg_dist.gan.config import GanConfig
+from spg_dist.gan.discriminator import Discriminator
 from spg_dist.gan.draws import EpochNoise, epoch_rows, image_noise
-from spg_dist.gan.networks import Discriminator, Generator, init_linear
+from spg_dist.gan.stacked import dropouts
 from spg_dist.gan.step import AdversarialStep, StepInputs
+from spg_dist.generators import Generator, Sizes, he_uniform, initial_generator
 from spg_dist.training.batches import steps_of
 from spg_dist.training.epoch_rows import EpochRows
 from spg_dist.training.loop import Metrics
@@ -75,8 +77,8 @@ class GeneratorRun:
     def alike(self) -> tuple[Any, ...]:
         """What runs of one program have in common; all else may differ."""
         config = self.config
-        sizes = config.latent_width, tuple(config.g_widths), config.d_width, self.batch, self.labels_KPW.shape
-        return (*sizes, config.loss, id(self.table))
+        network = config.generator, repr(config.network_settings)
+        return (*network, config.d_width, self.batch, self.labels_KPW.shape, config.loss, id(self.table))
 
     @property
     def program(self) -> Hashable:
@@ -105,15 +107,14 @@ class GeneratorTraining:
         )
         self.rates = [learning_rates(r.config.learning_rate, r.config.epochs, r.config.schedule) for r in runs]
         # one draw for all epochs: epochs are compared on the same noise
-        self.val_z = [image_noise(r.seed, 0, r.val_digests, r.config.latent_width) for r in runs]
+        self.val_z = [image_noise(r.seed, 0, r.val_digests, self._plain.noise_width) for r in runs]
 
     def _first_networks(self, run: GeneratorRun) -> tuple[Generator, Discriminator]:
         config, (_, n_ctx, text_width) = run.config, run.labels_KPW.shape
         width = self.table.features(run.train_rows[:1]).shape[1]
-        generator = build_generator(config, width, n_ctx, text_width)
-        discriminator = Discriminator(width, config.d_width, n_ctx, text_width, config.dropout)
-        init_linear(generator, torch_random(run.seed, "generator"))
-        init_linear(discriminator, torch_random(run.seed, "discriminator"))
+        generator = build_generator(config, width, n_ctx, text_width, run.seed)
+        discriminator = Discriminator(Sizes(width, n_ctx, text_width), config.d_width, config.dropout)
+        he_uniform(discriminator, torch_random(run.seed, "discriminator"))
         return generator.to(self.device), discriminator.to(self.device)
 
     def train_epoch(self, epochs: Mapping[int, int]) -> dict[int, Metrics]:
@@ -134,7 +135,8 @@ class GeneratorTraining:
         """All steps of an epoch for runs in their places; returns g_loss and d_loss of each run and step (R, S, 2)."""
         batches = EpochBatches(self.table, runs, epochs)
         settings = [(run.config, run.seed, epoch) for run, epoch in zip(runs, epochs, strict=True)]
-        noise = EpochNoise(settings, runs[0].batch, self.device)
+        layers = list(dropouts(self._plain).values())
+        noise = EpochNoise(settings, runs[0].batch, self.device, self._plain.noise_width, layers)
         losses_RS2 = torch.zeros(len(runs), runs[0].steps, 2, device=self.device)
         for step in range(runs[0].steps):
             A = self.places.busy(step)
@@ -180,6 +182,6 @@ class EpochBatches:
         return label_ABPW, self.rows.features(real), self.rows.features(fake)
 
 
-def build_generator(config: GanConfig, feature_width: int, n_ctx: int, text_width: int) -> Generator:
-    """An untrained generator of the configured size."""
-    return Generator(feature_width, config.latent_width, config.g_widths, n_ctx, text_width)
+def build_generator(config: GanConfig, feature_width: int, n_ctx: int, text_width: int, seed: int = 0) -> Generator:
+    """An untrained generator of the configured kind and size. Raises ValueError where these do not fit."""
+    return initial_generator(config.network, config.network_settings, Sizes(feature_width, n_ctx, text_width), seed)

@@ -12,6 +12,7 @@ anew, so their features cannot be cached, and they are not here.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from cache.extensions import Table, modules_of
@@ -115,9 +116,21 @@ class Method(Generic[S]):
         """Context tokens of the prompts that it learns; None where it learns none."""
         return None
 
-    def check(self, material: Material, settings: S) -> None:
+    def check(self, material: Material, settings: S, of_needs: Sequence[Any] = ()) -> None:
         """Raise ValueError for settings that do not fit the data or the CLIP. Nothing is encoded yet: there are class
-        names, domains and towers, but no features."""
+        names, domains and towers, but no features.
+
+        Arguments:
+            of_needs: settings of the methods that `needs` names.
+        """
+
+    def record(self, settings: S) -> dict[str, Any]:
+        """The settings as plain values, as they enter a run's identity."""
+        return {} if settings is None else asdict(settings)  # type: ignore[call-overload]
+
+    def network(self, run: Run[S]) -> dict[str, Any]:
+        """What the weights are of, where they do not say it themselves: plain values for the run's file."""
+        return {}
 
     def identity(self, run: Run[S]) -> dict[str, Any]:
         """What determines the result apart from settings, seed, features, labels and splits; plain values."""
@@ -175,6 +188,12 @@ def branches() -> dict[str, Method[Any]]:
 def settings_of(config: Config, method: Method[Any]) -> Any:
     """A method's settings; None where it has none."""
     return getattr(config, method.branch) if method.branch else None
+
+
+def check(config: Config, material: Material, method: Method[Any]) -> None:
+    """Have a method check its settings. Raises ValueError."""
+    of_needs = [settings_of(config, needed) for needed in method.needs(config)]
+    method.check(material, settings_of(config, method), of_needs)
 
 
 def searched_branches(config: Config) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def _noise_in_words(config: Config, tested: list[TestedRun]) -> str:
         return f"class probabilities averaged over {test.draws} draws per test image"
     spreads = [run.noise_std for run in tested if run.noise_std is not None]
     if not spreads:
-        return f"{test.draws} draw{'s' if test.draws > 1 else ''} per test image"
+        return "1 draw per test image" if test.draws == 1 else "none: the generator takes no noise"
     low, high = f"{min(spreads):.2f}", f"{max(spreads):.2f}"
     said = low if low == high else f"{low} to {high}, mean {statistics.fmean(spreads):.2f}"
     return f"mean accuracy over {test.draws} draws per test image; standard deviation over draws {said} points"

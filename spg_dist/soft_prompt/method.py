@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spg_dist.methods import Method
 from spg_dist.soft_prompt.config import SoftPromptConfig
@@ -22,7 +22,7 @@ class SoftPromptMethod(Method[SoftPromptConfig]):
     def context_length(self, settings: SoftPromptConfig) -> int:
         return settings.n_ctx
 
-    def check(self, material: Material, settings: SoftPromptConfig) -> None:
+    def check(self, material: Material, settings: SoftPromptConfig, of_needs: Sequence[Any] = ()) -> None:
         from spg_dist.soft_prompt.initial import check_initial_text
 
         check_initial_text(material, self.branch, settings)

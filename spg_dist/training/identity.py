@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,10 +20,12 @@ class RunIdentity:
         record: all that determines the result, as plain values.
         clip: digest of the CLIP whose features are learned from, which the record holds in parts: whoever uses the
             result compares it with the one at hand.
+        network: what the weights are of, where they do not say it themselves; written into the run's file.
     """
 
     record: dict[str, Any]
     clip: str = ""
+    network: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:

@@ -58,6 +58,7 @@ class TrainedRun:
         seconds: of training and validation, in all sittings; of what runs do together, each has an equal share.
         provenance: where each sitting took place; of neighbouring sittings that are alike, one stands for all.
         clip: digest of the CLIP it was trained with; empty where version 0.1.0 did not record it.
+        network: see `RunIdentity`; empty where version 0.1.0 did not record it.
     """
 
     identity: str
@@ -68,6 +69,7 @@ class TrainedRun:
     seconds: float = 0.0
     provenance: list[Provenance] = field(default_factory=list)
     clip: str = ""
+    network: dict[str, Any] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         return {
@@ -78,6 +80,7 @@ class TrainedRun:
             "seconds": self.seconds,
             "provenance": [sitting.record() for sitting in self.provenance],
             "clip": self.clip,
+            "network": self.network,
         }
 
 
@@ -180,7 +183,7 @@ class _Run:
 
     def __init__(self, group: RunGroup, number: int, plan: RunPlan) -> None:
         self.group, self.number, self.plan = group, number, plan
-        self.trained = TrainedRun(plan.identity.digest, clip=plan.identity.clip)
+        self.trained = TrainedRun(plan.identity.digest, clip=plan.identity.clip, network=plan.identity.network)
         self.has_failed = False
         self._written = time.monotonic()
 
@@ -227,7 +230,7 @@ class _Run:
             return
         self.group.load_state(self.number, {n[6:]: t for n, t in tensors.items() if n.startswith("state/")})
         best = {n[5:]: t for n, t in tensors.items() if n.startswith("best/")}
-        self.trained = _stored_run(self.plan.checkpoint, best, record)
+        self.trained = _stored_run(self.plan.checkpoint, best, {**record, "network": self.plan.identity.network})
 
     def _record(self, metrics: Metrics, seconds: float, checkpoints: Checkpoints) -> None:
         began, epoch, trained = time.monotonic(), self.epoch, self.trained
@@ -270,7 +273,7 @@ def _advance(runs: Sequence[_Run], checkpoints: Checkpoints) -> None:
 
 
 def _stored_run(path: Path, weights: dict[str, Tensor], record: dict[str, Any]) -> TrainedRun:
-    record = {"provenance": [OF_VERSION_0_1_0.record()], "clip": "", **record}
+    record = {"provenance": [OF_VERSION_0_1_0.record()], "clip": "", "network": {}, **record}
     if record.keys() != TrainedRun("").record().keys():
         raise ValueError(f"{path} is not a training run of this version: delete it and run the same command again")
     record["provenance"] = [Provenance(**sitting) for sitting in record["provenance"]]

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import torch._dynamo  # torch imports it at a mode's first operation, and inside this mode that import fails
+import torch.distributed.tensor  # vmap imports it, and it cannot do without the real torch.Generator
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map

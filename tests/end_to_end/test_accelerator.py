@@ -39,6 +39,26 @@ def run(home: Path, command: list[str]) -> tuple[int, str]:
 
 
 @pytest.mark.faults
+def test_a_network_that_is_mapped_over_the_runs_comes_to_what_it_comes_to_run_by_run(tmp_path: Path) -> None:
+    if not hasattr(torch.utils.backend_registration, "_setup_privateuseone_for_python_backend"):
+        pytest.skip("this torch takes no devices written in Python")
+    given = [*SETTINGS, "methods=[spg]", "stage2.generator=transformer"]
+    given += ["stage2.generator_settings={layers: 1, heads: 4, feed_forward: 16}"]
+    for home, command in {
+        "device": [str(STAND_IN), "0"],
+        "cpu": ["jobs/full_pipeline.py", "clip.device=cpu", "execution.backend=local"],
+    }.items():
+        code, said = run(tmp_path / home, [*command, *given])
+        assert code == 0, said
+    folders = [RunFolder(tmp_path / where / "runs" / "held-together") for where in ("device", "cpu")]
+    for seed in (1, 2):
+        on_device, expected = (read_trained(f.artifact(RunSpec("spg", "sketch", seed))).history for f in folders)
+        assert len(on_device) == len(expected) == 3
+        for ours, theirs in zip(on_device, expected, strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-3), seed
+
+
+@pytest.mark.faults
 def test_a_job_on_an_accelerator_goes_on_after_a_kill_and_ends_like_one_on_the_processor(tmp_path: Path) -> None:
     if not hasattr(torch.utils.backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this torch takes no devices written in Python")

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from spg_dist.gan.config import ClipNorms, GanConfig
-from spg_dist.gan.networks import Discriminator, Generator
+from spg_dist.gan.discriminator import Discriminator
 from spg_dist.gan.step import AdversarialStep, StepInputs
+from spg_dist.generators import Generator
 from spg_dist.training.optimizers import under
 
 Record = dict[str, np.ndarray]

@@ -7,8 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 
-from spg_dist.gan.networks import Discriminator, Generator
+from spg_dist.gan.config import GanConfig
+from spg_dist.gan.discriminator import Discriminator
+from spg_dist.gan.training import build_generator
+from spg_dist.generators import Sizes
 
 Golden = Callable[[str], dict[str, np.ndarray]]
 TOLERANCE = {torch.float64: 2e-6, torch.float32: 5e-6}  # the record itself is float32
@@ -30,7 +34,7 @@ def close(actual: torch.Tensor, expected: np.ndarray, dtype: torch.dtype) -> Non
 
 def test_generator_outputs_and_buffers_equal_the_record(golden: Golden, dtype: torch.dtype) -> None:
     record = golden("g1_nets")
-    network = Generator(512, 100, [128, 256, 512, 1024], 4, 512).to(dtype)
+    network = build_generator(GanConfig(), 512, 4, 512).to(dtype)
     network.load_state_dict(weights(record, "G.", dtype))
     z, x = (torch.from_numpy(record[name]).to(dtype) for name in ("noise", "features"))
     network.eval()
@@ -46,9 +50,10 @@ def test_generator_outputs_and_buffers_equal_the_record(golden: Golden, dtype: t
 
 def test_discriminator_outputs_equal_the_record_with_and_without_dropout(golden: Golden, dtype: torch.dtype) -> None:
     record = golden("g1_nets")
-    network = Discriminator(512, 512, 4, 512, dropout=0.4).to(dtype)
+    network = Discriminator(Sizes(512, 4, 512), 512, 0.4).to(dtype)
     network.load_state_dict(weights(record, "D.", dtype))
     prompt, x = (torch.from_numpy(record[name]).to(dtype) for name in ("D_in_prompt", "features"))
     close(network(prompt, x), record["D_out_eval"], dtype)
     keep = torch.from_numpy(np.unpackbits(record["D_train_keep_masks"], axis=-1))
-    close(network(prompt, x, keep.bool()), record["D_out_train"], dtype)
+    factors = {f"model.{layer}.factor": kept.to(dtype) / 0.6 for layer, kept in zip((3, 6), keep, strict=True)}
+    close(functional_call(network, factors, (prompt, x)), record["D_out_train"], dtype)

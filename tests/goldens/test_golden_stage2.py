@@ -15,8 +15,10 @@ import pytest
 import torch
 from stage2_replay import PACS_NORMS, Record, Replay, load, recorded_norms, replay, spread
 
-from spg_dist.gan.config import ClipNorms
-from spg_dist.gan.networks import Discriminator, Generator
+from spg_dist.gan.config import ClipNorms, GanConfig
+from spg_dist.gan.discriminator import Discriminator
+from spg_dist.gan.training import build_generator
+from spg_dist.generators import Sizes
 
 Golden = Callable[[str], Record]
 CALM = 1e-5  # the learning rate at which float32 runs stay together
@@ -25,8 +27,8 @@ CALM = 1e-5  # the learning rate at which float32 runs stay together
 def replay_full(golden: Golden, stem: str, dtype: torch.dtype, steps: int = 20) -> Replay:
     record, initial = golden(stem), golden("g1_nets")
     dropout = "nodrop" not in stem
-    generator = Generator(512, 100, [128, 256, 512, 1024], 4, 512)
-    discriminator = Discriminator(512, 512, 4, 512, dropout=0.4 if dropout else 0.0)
+    generator = build_generator(GanConfig(), 512, 4, 512)
+    discriminator = Discriminator(Sizes(512, 4, 512), 512, 0.4 if dropout else 0.0)
     load(generator, initial, "G.", dtype)
     load(discriminator, initial, "D.", dtype)
     norms, rate = recorded_norms(record), float(record["lr"])
@@ -98,7 +100,8 @@ def test_first_step_agrees_in_float32_and_all_steps_at_the_low_rate(golden: Gold
 @pytest.mark.parametrize(("setting", "norms"), [("pacs", PACS_NORMS), ("other", ClipNorms())], ids=["pacs", "general"])
 def test_small_networks_agree_in_float64_in_every_weight(golden: Golden, setting: str, norms: ClipNorms) -> None:
     record, inputs = golden("g2_small_nodrop"), golden("g2_inputs")
-    generator, discriminator = Generator(512, 100, [8, 16, 32, 64], 4, 512), Discriminator(512, 32, 4, 512, dropout=0.0)
+    generator = build_generator(GanConfig(g_widths=[8, 16, 32, 64]), 512, 4, 512)
+    discriminator = Discriminator(Sizes(512, 4, 512), 32, 0.0)
     load(generator, record, "G_init.", torch.float64)
     load(discriminator, record, "D_init.", torch.float64)
     done = replay(inputs, generator, discriminator, 2e-3, norms, False, torch.float64)

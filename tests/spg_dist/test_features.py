@@ -42,15 +42,17 @@ def unit(view: StoredView, image: int) -> torch.Tensor:
 
 
 def test_rows_are_those_of_the_domains_and_splits_in_order() -> None:
-    assert table().rows({1}, {"val"}).tolist() == [11, 15]
-    assert table().rows({0, 1}, {"train"}).tolist() == [i for i, image in enumerate(IMAGES) if image.split == "train"]
-    assert table().rows({0}).tolist() == list(range(8))
-    assert table().rows(set()).dtype == np.int64
+    assert table().manifest.rows({1}, {"val"}).tolist() == [11, 15]
+    assert table().manifest.rows({0, 1}, {"train"}).tolist() == [
+        i for i, image in enumerate(IMAGES) if image.split == "train"
+    ]
+    assert table().manifest.rows({0}).tolist() == list(range(8))
+    assert table().manifest.rows(set()).dtype == np.int64
 
 
 def test_images_left_out_by_the_protocol_are_kept_for_stage_1_only() -> None:
-    assert set(table().rows({0, 1})) - set(table().rows({0, 1}, keep_left_out=False)) == {7, 8}
-    assert table().rows({0}, {"val"}, keep_left_out=False).tolist() == [3]
+    assert set(table().manifest.rows({0, 1})) - set(table().manifest.rows({0, 1}, keep_left_out=False)) == {7, 8}
+    assert table().manifest.rows({0}, {"val"}, keep_left_out=False).tolist() == [3]
 
 
 def test_labels_and_domains_are_the_manifests() -> None:
@@ -75,7 +77,7 @@ def test_without_views_training_sees_the_plain_ones_in_every_epoch() -> None:
 
 def test_image_i_has_view_epoch_plus_i_modulo_the_number_of_views() -> None:
     made = table(views=3)
-    rows = made.rows({0, 1}, {"train"})[[4, 0, 7, 2, 2]]
+    rows = made.manifest.rows({0, 1}, {"train"})[[4, 0, 7, 2, 2]]
     for epoch in range(7):
         expected = torch.stack([unit(made.augmented[(epoch + int(i)) % 3], int(i)) for i in rows])
         torch.testing.assert_close(made.training_features(rows, epoch), expected)

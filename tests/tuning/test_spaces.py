@@ -31,6 +31,17 @@ def test_the_gan_preset_leaves_stage_1_alone_and_the_prompt_preset_stage_2() -> 
     assert branches == {"gan": {"stage2"}, "quick": {"stage2"}, "prompt": {"stage1"}, "joint": {"stage1", "stage2"}}
 
 
+def test_a_preset_leaves_out_what_another_generator_does_not_read() -> None:
+    config = parse_config(["stage2.generator=transformer"], "test")
+    for preset in preset_names():
+        named = {name for d in load_space(preset, config).dimensions for name in d.fields}
+        assert not {"stage2.g_widths", "stage2.latent_width"} & named
+        assert named == {name for d in load_space(preset, config_class()()).dimensions for name in d.fields} - {
+            "stage2.g_widths",
+            "stage2.latent_width",
+        }
+
+
 def test_values_have_the_types_of_their_fields(tmp_path: Path) -> None:
     space = a_space(
         tmp_path,

@@ -162,3 +162,21 @@ def test_a_space_of_both_stages_gives_each_its_values(config: Config, tmp_path: 
     assert space.values(space.point_of(tuned))["stage2.g_widths"] == [16, 32]
     assert tuned.stage1.learning_rate == 0.02
     assert config.stage1.learning_rate == 2e-3
+
+
+def test_a_sweep_chooses_between_networks_with_settings_of_their_own(
+    tmp_path: Path, images: Path, home: Path, built: ExperimentBuilder
+) -> None:
+    """From either of them to the other: a network and what it is given change together."""
+    transformer = ["transformer", {"layers": 1, "heads": 4, "feed_forward": 8}, [128, 256, 512, 1024]]
+    choices = [["mlp", {}, [16, 24]], transformer]
+    text = f"stage2.generator, stage2.generator_settings, stage2.g_widths: {{choices: {json.dumps(choices)}}}"
+    start = trial_config(configured(images, home, "tune.trials=3", "targets=[art]", "seeds=[1]"))
+    space = a_space(tmp_path, start, text)
+    labels, folder = space.dimensions[0].domain.labels, SweepFolder(tmp_path)  # type: ignore[union-attr]
+    for number, (own, other) in enumerate((labels, labels[::-1])):
+        config = with_values(start, space.values({space.dimensions[0].name: own}))
+        changed = with_values(config, space.values({space.dimensions[0].name: other}))
+        assert space.point_of(changed) == {space.dimensions[0].name: other}
+        outcome = run_trial(replace(built, config=config).build(), changed, folder.trial(number, changed), nothing)
+        assert 0 <= outcome.val_accuracy <= 100

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spg_dist.methods import Method
 from spg_dist.soft_prompt.config import SoftPromptConfig
@@ -36,7 +37,7 @@ class _Cocoop(Method[CocoopConfig]):
     def context_length(self, settings: CocoopConfig) -> int:
         return settings.n_ctx
 
-    def check(self, material: Material, settings: CocoopConfig) -> None:
+    def check(self, material: Material, settings: CocoopConfig, of_needs: Sequence[Any] = ()) -> None:
         from spg_dist.soft_prompt.initial import check_initial_text
 
         check_initial_text(material, self.branch, settings)

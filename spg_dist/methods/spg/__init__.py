@@ -42,8 +42,9 @@ class _Spg(Method[GanConfig]):
     def needs(self, config: Config) -> tuple[Method[Any], ...]:
         return () if config.prompt_labels else self.needed
 
-    def check(self, material: Material, settings: GanConfig) -> None:
-        from spg_dist.methods.spg.prompt_label import check_imported_labels
+    def check(self, material: Material, settings: GanConfig, of_needs: Sequence[Any] = ()) -> None:
+        from spg_dist.methods.spg.generator import check_generator
+        from spg_dist.methods.spg.prompt_label import imported_lengths
 
         for name in settings.clip_norms.off_for_targets:
             if name not in material.manifest.domains:
@@ -52,7 +53,17 @@ class _Spg(Method[GanConfig]):
                     f"are {', '.join(material.manifest.domains)}: name some of these, or give "
                     f"stage2.clip_norms.off_for_targets=[]"
                 )
-        check_imported_labels(material)
+        for n_ctx in [stage1.n_ctx for stage1 in of_needs] or imported_lengths(material):
+            check_generator(material, settings, n_ctx)
+
+    def record(self, settings: GanConfig) -> dict[str, Any]:
+        return settings.record()
+
+    def network(self, run: Run[GanConfig]) -> dict[str, Any]:
+        from spg_dist.methods.spg.prompt_label import context_length_of
+
+        shape = [context_length_of(run), run.material.tower.width]
+        return {"generator": run.settings.generator, "prompt_shape": shape}
 
     def identity(self, run: Run[GanConfig]) -> dict[str, Any]:
         if not run.material.core.prompt_labels:

@@ -26,14 +26,22 @@ def source_labels(run: Run[GanConfig]) -> Tensor:
     return _by_domain(run.material, {needed.spec.where: needed.weights()["prompt"] for needed in run.needs})
 
 
-def check_imported_labels(material: Material) -> None:
-    """Raises ValueError where published labels are wanted and do not fit, or are too long for a class name."""
-    if not material.core.prompt_labels:
-        return
+def context_length_of(run: Run[GanConfig]) -> int:
+    """Context tokens of the run's labels."""
+    if run.needs:
+        return int(run.needs[0].settings.n_ctx)
+    return len(next(iter(imported_labels(run.material, run.spec.where).values())))
+
+
+def imported_lengths(material: Material) -> set[int]:
+    """Context tokens of the published labels. Raises ValueError where they do not fit, or leave a name no room."""
+    lengths = set()
     for where in material.protocol.trainings(material.core, material.manifest):
         labels_KPW = _by_domain(material, imported_labels(material, where))
+        lengths.add(labels_KPW.shape[1])
         for place in (material, *material.others.values()):
             place.encoder(labels_KPW.shape[1])
+    return lengths
 
 
 def imported_labels(material: Material, where: str) -> dict[str, Tensor]:

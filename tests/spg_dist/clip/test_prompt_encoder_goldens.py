@@ -17,7 +17,9 @@ from spg_dist.clip.class_tokens import ClassTokens, tokenize_classes
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.clip.text_tower import TextTower, text_tower
 from spg_dist.evaluation.accuracy import percent_correct, predict_from_prompts
-from spg_dist.gan.networks import Generator
+from spg_dist.gan.config import GanConfig
+from spg_dist.gan.training import build_generator
+from spg_dist.generators import Generator
 from spg_dist.soft_prompt.initial import initial_prompt
 
 Record = dict[str, np.ndarray]
@@ -83,7 +85,7 @@ def test_stage_1_logits_at_the_start_are_the_published_ones(shared_dir: Path, fa
 
 
 def generator_of(golden: Record) -> Generator:
-    generator = Generator(feature_width=64, latent_width=100, widths=[128, 256, 512, 1024], n_ctx=4, text_width=64)
+    generator = build_generator(GanConfig(), feature_width=64, n_ctx=4, text_width=64)
     state: dict[str, Any] = {
         name[2:]: torch.from_numpy(array).float() if array.dtype == np.float16 else torch.from_numpy(array)
         for name, array in golden.items()

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from spg_dist.gan.clipping import clip_each, discriminator_limits, generator_limits
 from spg_dist.gan.config import ClipNorms, GanConfig
-from spg_dist.gan.networks import Discriminator, Generator
+from spg_dist.gan.discriminator import Discriminator
 from spg_dist.gan.step import AdversarialStep, StepInputs
+from spg_dist.gan.training import build_generator
+from spg_dist.generators import Generator, Sizes
 from spg_dist.training.optimizers import under
 
 GENERAL = ClipNorms()
@@ -35,7 +37,14 @@ D_LIMITS = {"0": (5.0, 5.0), "2": (5e-2, 5e-1), "5": (5e-2, 5e-1), "8": (5.0, 5.
 
 def networks(seed: int = 5, dtype: torch.dtype = torch.float64) -> tuple[Generator, Discriminator]:
     torch.manual_seed(seed)
-    return Generator(6, 4, [8, 12, 16, 24], 2, 5).to(dtype), Discriminator(6, 16, 2, 5, dropout=0.4).to(dtype)
+    generator = build_generator(GanConfig(latent_width=4, g_widths=[8, 12, 16, 24]), 6, 2, 5, seed)
+    return generator.to(dtype), Discriminator(Sizes(6, 2, 5), 16, 0.4).to(dtype)
+
+
+def judged(network: Discriminator, prompt_BPW: Tensor, x_BD: Tensor, keep_2BU: Tensor) -> Tensor:
+    """Validity (B, 1) with these units kept."""
+    factors = {f"model.{layer}.factor": kept.to(x_BD.dtype) / 0.6 for layer, kept in zip((3, 6), keep_2BU, strict=True)}
+    return torch.func.functional_call(network, factors, (prompt_BPW, x_BD))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -144,15 +153,15 @@ class SlowStep:
         real, fake, again = i.keep_32BU
         self.g.train()
         prompt = self.g(i.z_BZ, i.fake_BD)
-        valid = self.d(i.label_BPW, i.real_BD, real)
-        false = self.d(prompt.detach(), i.fake_BD, fake)
+        valid = judged(self.d, i.label_BPW, i.real_BD, real)
+        false = judged(self.d, prompt.detach(), i.fake_BD, fake)
         d_loss = self.loss(valid, torch.ones_like(valid)) + self.loss(false, torch.zeros_like(false))
         self.d.zero_grad()
         d_loss.backward()
         if self.norms:
             slow_clip(self.d, discriminator_limits(self.d, self.norms))
         self.d_adam.step()
-        valid = self.d(prompt, i.fake_BD, again)
+        valid = judged(self.d, prompt, i.fake_BD, again)
         g_loss = self.loss(valid, torch.ones_like(valid))
         self.g.zero_grad()
         g_loss.backward()

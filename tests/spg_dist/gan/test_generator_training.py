@@ -59,7 +59,7 @@ def made_run(
     made = made or table()
     labels = torch.randn(DOMAINS, 3, 16, generator=torch.Generator().manual_seed(4)).tanh()
     labels[[k for k in range(DOMAINS) if k not in sources]] = float("nan")
-    rows = made.rows(set(sources), {"train"}), made.rows(set(sources), {"val"})
+    rows = made.manifest.rows(set(sources), {"train"}), made.manifest.rows(set(sources), {"val"})
     return GeneratorRun(config, made, *rows, digests(rows[1]), labels, encoder, seed, clip)
 
 

@@ -68,6 +68,7 @@ def test_a_killed_run_is_resumed_and_says_what_may_differ(then: Path, name: str,
         run_of = read_trained(folder.artifact(RunSpec(method, domain, 1)))
         assert [sitting.version for sitting in run_of.provenance] == ["0.1.0", __version__]
         assert len(run_of.history) == 3
+        assert run_of.network == ({"generator": "mlp", "prompt_shape": [4, 64]} if method == "spg" else {})
     places = {row.trained_on for row in read_results(folder.results) if row.method == "spg"}
     before = "a processor that was not recorded, then " if method == "spg" else ""
     assert places == {f"{before}{processor()}, 1 thread"}

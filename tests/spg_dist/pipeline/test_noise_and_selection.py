@@ -71,7 +71,7 @@ def test_draws_differ_and_more_of_them_change_none_of_the_first(trained: Materia
 def test_zero_noise_is_one_draw_without_a_spread(trained: Material) -> None:
     with_test(trained, noise="zero")
     images, generator = trained.images(trained.test_rows("sketch")), load_generator(the_run(trained, SPG))
-    expected = generator(torch.zeros(len(images), generator.latent_width), images.x_BD)
+    expected = generator(torch.zeros(len(images), generator.noise_width), images.x_BD)
     torch.testing.assert_close(generate_prompts(generator, the_run(trained, SPG), images), expected)
     assert {(len(one.by_draw), one.spread) for one in said_of_sketches(trained)} == {(1, None)}
     assert testing.test_run(the_run(trained, SPG), "sketch").noise_std is None

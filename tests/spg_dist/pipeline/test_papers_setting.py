@@ -27,10 +27,10 @@ def test_it_takes_a_data_set_of_the_paper_and_nearly_all_of_its_images(
     dataset: str, images: int, expected: bool
 ) -> None:
     manifest = Manifest(dataset, Path("/here"), ("dog",), ("a",), (ImageRecord("a/dog/0.png", 0, 0, "train"),) * images)
-    experiment = SimpleNamespace(
+    material = SimpleNamespace(
         manifest=manifest,
-        config=parse_config([], "test"),
+        core=parse_config([], "test"),
         clip=SimpleNamespace(openai_weights=True),
         duplicates=SimpleNamespace(groups=[]),
     )
-    assert is_the_papers_setting(experiment) is expected  # type: ignore[arg-type]
+    assert is_the_papers_setting(material) is expected  # type: ignore[arg-type]
