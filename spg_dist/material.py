@@ -24,9 +24,9 @@ from spg_dist.encode.table import open_table
 from spg_dist.evaluation.prediction import ImageBatch
 from spg_dist.experiment.duplicates import Duplicates
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable
+from spg_dist.protocols import PROTOCOLS
 from spg_dist.training.identity import RunIdentity
 
 
@@ -90,7 +90,7 @@ class Material:
         """The same for the prompt label of a domain, which every run uses that has the domain among its sources: it
         learns from nothing that one of them must not see."""
         own = {self.manifest.domain_index(domain)}
-        seen = set(range(len(self.manifest.domains))) if self.core.protocol == "cross-dataset" else own
+        seen = set(range(len(self.manifest.domains))) if self.protocol.is_across else own
         return self._less_copies(self.manifest.rows(own, {split}), seen)
 
     def _less_copies(self, rows: np.ndarray, seen: set[int]) -> np.ndarray:
@@ -111,8 +111,9 @@ class Material:
 
     def test_rows(self, target: str) -> np.ndarray:
         """All images of a target domain, or of this data set, less those the protocol leaves out."""
-        whole = self.core.protocol == "cross-dataset"
-        domains = set(range(len(self.manifest.domains))) if whole else {self.manifest.domain_index(target)}
+        domains = (
+            set(range(len(self.manifest.domains))) if self.protocol.is_across else {self.manifest.domain_index(target)}
+        )
         return self.manifest.rows(domains, keep_left_out=False)
 
     def images(self, rows_B: np.ndarray) -> ImageBatch:

@@ -8,9 +8,9 @@ from typing import Any
 
 from spg_dist.config import Config
 from spg_dist.data import Manifest
-from spg_dist.experiment.protocols import PROTOCOLS
 from spg_dist.experiment.runs import RunSpec, TestSpec
 from spg_dist.methods import METHODS, Method, method_of
+from spg_dist.protocols import PROTOCOLS
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def needed_by(config: Config, manifest: Manifest, spec: RunSpec) -> list[RunSpec
 
 def left_out_methods(config: Config) -> list[str]:
     """Configured methods that the protocol has no use for."""
-    across = config.protocol == "cross-dataset"
+    across = PROTOCOLS[config.protocol].is_across
     return [name for name in config.methods if across and not METHODS[name].reads_class_names]
 
 

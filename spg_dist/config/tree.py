@@ -17,6 +17,7 @@ from spg_dist.config.tune import TuneConfig
 from spg_dist.data.config import DataConfig
 from spg_dist.encode.config import CacheConfig, EncodeConfig
 from spg_dist.methods import METHODS, branches
+from spg_dist.protocols import PROTOCOLS
 
 
 @dataclass(frozen=True)
@@ -150,18 +151,20 @@ class Config:
         for name in ("seeds", "targets", "sources"):
             if len(set(given := getattr(self, name))) < len(given):
                 raise ValueError(f"{name} is {given}, expected no repetition")
-        for name, readers in {"sources": ["single-source"], "targets": ["multi-source", "single-source"]}.items():
+        protocol = PROTOCOLS[self.protocol]
+        for name in ("sources", "targets"):
+            readers = [known for known, one in PROTOCOLS.items() if name in one.reads]
             if getattr(self, name) and self.protocol not in readers:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, but protocol {self.protocol} does not read it: leave it out, "
                     f"or give protocol={' or '.join(readers)}"
                 )
-        if (self.protocol == "cross-dataset") != bool(self.test_data):
+        if protocol.is_across != bool(self.test_data):
             raise ValueError(
                 f"protocol is {self.protocol} and test_data names {len(self.test_data)} data sets: "
                 f"cross-dataset, and only that, needs one, e.g. test_data='[{{dataset: pacs, root: /data/PACS}}]'"
             )
-        if self.protocol == "cross-dataset" and self.selection == "oracle":
+        if protocol.is_across and self.selection == "oracle":
             raise ValueError(
                 "selection is oracle, but across data sets the target's classes are others: use source-val or last"
             )

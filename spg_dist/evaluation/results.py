@@ -15,14 +15,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from cache.durable import write_text
+from spg_dist.methods import METHODS
 
 RowKey = tuple[str, str, str, str, str, str, int | None]
 
 UNLIKE_THE_PAPER = "unlike the paper's"
 """What the note of a row says whose method is not quite the paper's: its figure is no measure for the row."""
-
-FORMER_NAMES = {"erm": ("coop", f"not 16 context tokens ({UNLIKE_THE_PAPER} CoOp)")}
-"""Methods in files of version 0.1.0: what they are called now, and what their former name said of them."""
 
 
 class ResultsError(ValueError):
@@ -213,11 +211,19 @@ def _refuse_duplicates(rows: Iterable[ResultRow]) -> None:
         seen.add(row.key)
 
 
+def _named_now(name: str) -> tuple[str, str]:
+    """What a method is called now, and what a former name said of it."""
+    for method in METHODS:
+        if name in method.former_names:
+            return method.name, method.former_names[name]
+    return name, ""
+
+
 def _parse_row(record: dict[str, str], where: str) -> ResultRow:
     if None in record or None in record.values():
         raise ResultsError(f"{where}: expected {len(_COLUMNS)} fields")
     seed, val_accuracy = record["seed"], record["val_accuracy"]
-    method, said = FORMER_NAMES.get(record["method"], (record["method"], ""))
+    method, said = _named_now(record["method"])
     try:
         return ResultRow(
             dataset=record["dataset"],

@@ -11,7 +11,7 @@ import numpy as np
 from spg_dist.config import Config
 from spg_dist.data import ImageRecord, Manifest
 from spg_dist.data.duplicates import Copies, named, repeated
-from spg_dist.experiment.protocols import PROTOCOLS
+from spg_dist.protocols import PROTOCOLS
 
 IN_DATA_SETS = "in several data sets"
 

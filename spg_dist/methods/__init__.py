@@ -11,8 +11,9 @@ anew, so their features cannot be cached, and they are not here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from cache.extensions import Table, modules_of
@@ -56,6 +57,9 @@ class Method(Generic[S]):
 
     series_label: str = ""
     """Above its training curves; empty = the label."""
+
+    former_names: Mapping[str, str] = MappingProxyType({})
+    """What it was called in results of earlier versions → what the note of such a row is to say."""
 
     folder: str = ""
     """Of its trained runs, below the run's folder; empty = the name."""

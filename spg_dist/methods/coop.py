@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from spg_dist.soft_prompt.config import SoftPromptConfig
@@ -23,6 +24,7 @@ class CoopConfig(SoftPromptConfig):
 
 class _Coop(SoftPromptMethod):
     name, label, branch, settings = "coop", "CoOp", "coop", CoopConfig
+    former_names = MappingProxyType({"erm": "not 16 context tokens (unlike the paper's CoOp)"})
     rank, colour, shown_by_default = 30, "#e69f00", True
 
     def predictor(self, run: Run[SoftPromptConfig]) -> Predictor:

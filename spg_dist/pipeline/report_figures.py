@@ -35,8 +35,7 @@ def curves_of_run(material: Material) -> list[Curve]:
     for spec in plan(config, manifest, [other.manifest for other in material.others.values()]).trainings:
         history = read_trained(material.folder.artifact(spec)).history
         series = _series(history)
-        leaves_out = config.protocol == "multi-source" and not method_of(spec.method).by_domain
-        run_means = "Target left out" if leaves_out else "Trained on"
+        run_means = "Trained on" if method_of(spec.method).by_domain else material.protocol.run_means
         curves.append(Curve(spec.method, spec.where, spec.seed or 0, series, run_means))
     return curves
 
@@ -74,7 +73,7 @@ def _project(run: Run[Any]) -> Projection:
     points = (centred @ axes[:2].T).tolist()
     seen = {material.manifest.domains[k] for k in material.sources(spec.where)}
     return Projection(
-        title=f"{'Target left out' if spec.protocol == 'multi-source' else 'Trained on'}: {spec.where}",
+        title=f"{material.protocol.run_means}: {spec.where}",
         points_N2=[(x, y) for x, y in points],
         domain_N=domain_N,
         unseen=tuple(domain for domain in dict.fromkeys(domain_N) if domain not in seen),
@@ -97,7 +96,7 @@ def samples_of_run(material: Material, tested: list[TestedRun]) -> list[Sample]:
     for target in dict.fromkeys(run.spec.target for run in tested):
         shown = shown_tests([run.spec for run in tested if run.spec.target == target], material.core.seeds[0])
         predictions = {spec.run.method: read_predictions(material.folder.predictions(spec)) for spec in shown}
-        trained_on = shown[0].run.where if material.core.protocol == "single-source" else ""
+        trained_on = shown[0].run.where if material.protocol.has_one_source else ""
         images = sorted(next(iter(predictions.values())))
         for i in numpy_random(0, "samples", target).permutation(len(images))[:SAMPLES_PER_DOMAIN]:
             image = images[i]

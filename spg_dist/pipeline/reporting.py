@@ -67,19 +67,18 @@ def report_run(
 def _in_order_of_targets(material: Material, tested: list[TestedRun]) -> list[TestedRun]:
     """Domains in the data set's order, whatever the order of the runs; other data sets as they were configured."""
     position = {name: index for index, name in enumerate(material.manifest.domains)}
-    if material.core.protocol == "cross-dataset":
+    if material.protocol.is_across:
         return tested
     return sorted(tested, key=lambda run: position[run.spec.target])
 
 
 def _row(config: Config, material: Material, run: TestedRun) -> ResultRow:
     manifest, spec = material.manifest, run.spec.run
-    across = spec.protocol == "cross-dataset"
     sources = material.protocol.sources(manifest, spec.where)
     return ResultRow(
         dataset=manifest.dataset,
         protocol=spec.protocol,
-        source=manifest.dataset if across else "+".join(sources),
+        source=manifest.dataset if material.protocol.is_across else "+".join(sources),
         target=run.spec.target,
         method=spec.method,
         seed=spec.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from spg_dist.protocols import PROTOCOLS
 from spg_dist.report.contents import ReportInput
 from spg_dist.report.naming import canonical
 from spg_dist.report.standing import standing_in_words
@@ -34,7 +35,7 @@ def warnings_of(report: ReportInput) -> list[str]:
 def table_notes(table: ResultTable, report: ReportInput) -> list[str]:
     """What stands under a table of methods, a sentence each."""
     notes = [_deviation_note(len(table.seeds))]
-    if table.protocol == "single-source" and len(table.targets) > 1:
+    if PROTOCOLS[table.protocol].has_one_source and len(table.targets) > 1:
         notes.append("Each column is a target: the mean over the models trained on one of the other domains alone.")
     if table.citation:
         notes.append(f"Figures of the paper are mean ± standard error over 3 trials, as printed: {table.citation}.")

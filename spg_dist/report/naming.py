@@ -59,6 +59,16 @@ def method_label(method: str) -> str:
     return known.label if (known := _known(method)) else method
 
 
+def mid_sentence(label: str) -> str:
+    """A label that is not the first of its sentence: `Zero-shot CLIP` without the capital, `SPG` as it is."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+
+
+def is_trained(method: str) -> bool:
+    """False only for a method that is known to learn nothing."""
+    return (known := _known(method)) is None or known.trains
+
+
 def stage_label(method: str) -> str:
     return known.series_label or known.label if (known := _known(method)) else method
 

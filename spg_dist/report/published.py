@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from spg_dist.data.datasets import DATASETS, PublishedDataset
+from spg_dist.protocols import PROTOCOLS
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def published_figure(
     trained_on = _dataset(dataset)
     if trained_on is None:
         return None
-    if protocol == "cross-dataset":
+    if PROTOCOLS[protocol].is_across:
         tested = "average" if target is None else _title(target)
         return _from_table(protocol, network, approach, tested) if trained_on.title == "DomainNet" else None
     if target is None:
@@ -67,13 +68,13 @@ def averages_like_the_paper(dataset: str, protocol: str, pairs: Iterable[tuple[s
     An average over two of four targets must not stand beside one over all four.
     """
     pairs = set(pairs)
-    if protocol == "cross-dataset":
+    if PROTOCOLS[protocol].is_across:
         return {_title(target) for _, target in pairs} == set(_paper()["by_target"]["figures"]) - {"DomainNet"}
     own = _dataset(dataset)
     if own is None:
         return False
     targets = {own.canonical_domain(target) for _, target in pairs}
-    expected_pairs = len(own.domains) * (len(own.domains) - 1 if protocol == "single-source" else 1)
+    expected_pairs = len(own.domains) * (len(own.domains) - 1 if PROTOCOLS[protocol].has_one_source else 1)
     return targets == set(own.domains) and len(pairs) == expected_pairs
 
 

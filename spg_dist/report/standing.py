@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable
 
 from spg_dist.evaluation.results import Spread
-from spg_dist.report.naming import in_order, is_in_focus, is_reference
+from spg_dist.protocols import PROTOCOLS
+from spg_dist.report.naming import in_order, is_in_focus, is_reference, mid_sentence
 from spg_dist.report.table import MethodLine, ResultTable, listed
 
 
@@ -37,13 +38,13 @@ def standing_in_words(table: ResultTable) -> str:
         second = "" if ranked[1] is zero_shot else f" The next, {ranked[1].label}, is {_points(spg, ranked[1])} behind."
         return f"{best_words}{_to_zero_shot(', ', spg, zero_shot)}.{second}"
     if best is spg or best in level:
-        beyond = "" if zero_shot in level else _to_zero_shot(" SPG is ", spg, zero_shot, ".")
+        beyond = "" if zero_shot in level else _to_zero_shot(f" {spg.label} is ", spg, zero_shot, ".")
         return f"{_none_is_best(spg, level)} {where}.{beyond}"
     place = f"place {place_of(spg, ranked)} of {len(ranked)}"
     shared = f", level with {_named(level)}" if level else ""
-    behind = f"{_points(spg, best)} below {'zero-shot CLIP' if best is zero_shot else 'the highest'}"
+    behind = f"{_points(spg, best)} below {mid_sentence(best.label) if best is zero_shot else 'the highest'}"
     beyond = "" if best is zero_shot or zero_shot in level else _to_zero_shot(", ", spg, zero_shot)
-    return f"{best_words}. SPG reaches {_percent(spg)}, {place}{shared}: {behind}{beyond}."
+    return f"{best_words}. {spg.label} reaches {_percent(spg)}, {place}{shared}: {behind}{beyond}."
 
 
 def ranked_lines(table: ResultTable) -> list[MethodLine]:
@@ -97,12 +98,14 @@ def _to_zero_shot(before: str, spg: MethodLine, zero_shot: MethodLine | None, af
         return ""
     gain = difference(spg, zero_shot)
     if gain == 0:
-        return f"{before}the same as zero-shot CLIP{after}"
-    return f"{before}{_points(spg, zero_shot)} {'above' if gain > 0 else 'below'} zero-shot CLIP{after}"
+        return f"{before}the same as {mid_sentence(zero_shot.label)}{after}"
+    return (
+        f"{before}{_points(spg, zero_shot)} {'above' if gain > 0 else 'below'} {mid_sentence(zero_shot.label)}{after}"
+    )
 
 
 def _where(table: ResultTable) -> str:
-    noun = "data sets" if table.protocol == "cross-dataset" else "domains"
+    noun = PROTOCOLS[table.protocol].noun_of_targets
     if len(table.targets) > 1:
         return f"over {len(table.targets)} {noun} never seen in training"
     return f"on {table.targets[0]}, never seen in training"

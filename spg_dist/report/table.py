@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spg_dist.evaluation.results import MethodSummary, ResultRow, Spread, aggregate
+from spg_dist.protocols import PROTOCOLS
 from spg_dist.report.contents import ReportInput
 from spg_dist.report.naming import in_order, is_in_focus, method_label
 from spg_dist.report.published import PublishedFigure, averages_like_the_paper, published_figure
@@ -102,7 +103,8 @@ def source_tables(report: ReportInput) -> list[ResultTable]:
     tables = []
     for table in result_tables(report):
         rows = [r for r in report.rows if (r.dataset, r.backbone) == (table.dataset, table.backbone)]
-        rows = [r for r in rows if r.protocol == table.protocol == "single-source" and is_in_focus(r.method)]
+        one_source = PROTOCOLS[table.protocol].has_one_source
+        rows = [r for r in rows if r.protocol == table.protocol and one_source and is_in_focus(r.method)]
         if rows:
             tables.append(_source_table(table, rows))
     return tables
@@ -116,7 +118,7 @@ def _source_table(table: ResultTable, rows: Sequence[ResultRow]) -> ResultTable:
         (summary,) = aggregate(row for row in rows if row.source == source)
         spreads = [*(summary.by_target.get(target) for target in table.targets), summary.average]
         cells = [Cell(measured, None, best=False) for measured in spreads[: len(table.columns)]]
-        lines.append(MethodLine("spg", source, cells))
+        lines.append(MethodLine(rows[0].method, source, cells))
     return ResultTable(
         table.dataset,
         table.protocol,
@@ -126,7 +128,7 @@ def _source_table(table: ResultTable, rows: Sequence[ResultRow]) -> ResultTable:
         table.seeds,
         ["The average of a source is over the targets that it was tested on, which differ from line to line."],
         heads="Trained on",
-        part="SPG by source",
+        part=f"{method_label(rows[0].method)} by source",
     )
 
 

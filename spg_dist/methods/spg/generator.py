@@ -18,6 +18,7 @@ from spg_dist.gan.training import GeneratorRun, build_generator
 from spg_dist.generators import Generator
 from spg_dist.material import Material
 from spg_dist.methods.spg.prompt_label import source_labels
+from spg_dist.protocols import PROTOCOLS
 from spg_dist.run import Run
 from spg_dist.training.loop import read_trained
 
@@ -36,7 +37,7 @@ def generator_run(run: Run[GanConfig]) -> GeneratorRun:
         encoder=material.encoder(labels_KPW.shape[1]),
         seed=run.seed,
         # only where `where` is a target: a single source of that name is trained for other targets
-        clip=spec.protocol != "multi-source" or spec.where not in config.clip_norms.off_for_targets,
+        clip=not PROTOCOLS[spec.protocol].leaves_target_out or spec.where not in config.clip_norms.off_for_targets,
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spg_dist.config import Config, config_class
 from spg_dist.data import DataConfig, ImageRecord, Manifest
 from spg_dist.experiment.duplicates import Duplicates
-from spg_dist.experiment.protocols import PROTOCOLS
+from spg_dist.protocols import PROTOCOLS
 
 DOMAINS = ("art", "photo", "sketch")
 Place = tuple[Manifest, list[str]]

@@ -11,7 +11,7 @@ from spg_dist import plan
 from spg_dist.config import Config, config_class
 from spg_dist.data import DataConfig, ImageRecord, Manifest
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.protocols import PROTOCOLS
+from spg_dist.protocols import PROTOCOLS
 
 HERE = Manifest("Here", Path("/here"), ("dog", "cat"), ("art", "photo", "sketch"), (ImageRecord("a", 0, 0, "train"),))
 THERE = Manifest("There", Path("/there"), ("oak",), ("summer", "winter"), (ImageRecord("b", 0, 0, "val"),))

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from spg_dist.config import Config
-from spg_dist.data import Manifest
+if TYPE_CHECKING:
+    from spg_dist.config import Config
+    from spg_dist.data import Manifest
 
 
-class EvaluationProtocol(Protocol):
+class EvaluationProtocol:
     """`where` names a training run. `tests` are the manifests of other data sets that were configured for the test."""
+
+    run_means: str
+    """What `where` is, above a training curve."""
+
+    reads: tuple[str, ...] = ()
+    """Of the configuration's fields `sources`, `targets` and `test_data`."""
+
+    leaves_target_out: bool = False
+    """Whether `where` is the one target of the run."""
+
+    has_one_source: bool = False
+    """Whether `where` is the one domain that the run is trained on, and tested on several."""
+
+    is_across: bool = False
+    """Whether runs are tested on other data sets than they are trained on, with other classes."""
+
+    noun_of_targets: str = "domains"
 
     def trainings(self, config: Config, manifest: Manifest) -> list[str]:
         """The `where` of every training run that the configuration asks for. Raises ValueError for unknown domains."""
+        raise NotImplementedError
 
     def sources(self, manifest: Manifest, where: str) -> list[str]:
         """Domains that training sees."""
+        raise NotImplementedError
 
     def targets(self, config: Config, manifest: Manifest, tests: Sequence[Manifest], where: str) -> list[str]:
         """What the run is tested on: domains of the same data set, or names of others."""
+        raise NotImplementedError
 
 
-class MultiSource:
+class MultiSource(EvaluationProtocol):
     """Leave one domain out: train on the others, test on it. `where` is the target."""
+
+    run_means, reads, leaves_target_out = "Target left out", ("targets",), True
 
     def trainings(self, config: Config, manifest: Manifest) -> list[str]:
         return _chosen(config.targets, manifest)
@@ -35,8 +58,10 @@ class MultiSource:
         return [where]
 
 
-class SingleSource:
+class SingleSource(EvaluationProtocol):
     """Train on one domain, test on each other. `where` is the source."""
+
+    run_means, reads, has_one_source = "Trained on", ("sources", "targets"), True
 
     def trainings(self, config: Config, manifest: Manifest) -> list[str]:
         tested = [source for source in _chosen(config.sources, manifest) if self.targets(config, manifest, [], source)]
@@ -54,8 +79,10 @@ class SingleSource:
         return [domain for domain in _chosen(config.targets, manifest) if domain != where]
 
 
-class CrossDataset:
+class CrossDataset(EvaluationProtocol):
     """Train on all domains of one data set, test on others with their own classes. `where` is the data set's name."""
+
+    run_means, reads, is_across, noun_of_targets = "Trained on", ("test_data",), True, "data sets"
 
     def trainings(self, config: Config, manifest: Manifest) -> list[str]:
         return [manifest.dataset]
