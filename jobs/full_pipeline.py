@@ -4,8 +4,9 @@
     ray job submit --working-dir . -- python jobs/full_pipeline.py --config paper-pacs data.root=/data/PACS name=pacs
 
 Any field of the configuration is set by `branch.field=value`; `--help` explains them all, `--print-config` shows the
-result. The same command after a crash goes on where it stopped; a second run encodes nothing. `tune.trials=50` puts a
-search for better hyperparameters before the training.
+result. `--plan` says what would be encoded and trained, what is finished and what it would cost, and does none of it.
+The same command after a crash resumes where it stopped; a second run encodes nothing. `tune.trials=50` puts a search
+for better hyperparameters before the training.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import RunFolder, open_run
 from spg_dist.pipeline.errors import reported_errors
 from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.planning import say_plan
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images, train
 from spg_dist.pipeline.reporting import report_run
 from spg_dist.progress import Display, Stopwatch
@@ -29,7 +31,12 @@ from tuning.sweep import plan_sweep
 
 
 def main(arguments: list[str]) -> None:
-    config = parse_config(arguments, "full_pipeline.py", __doc__)
+    fields = [argument for argument in arguments if argument != "--plan"]
+    config = parse_config(fields, "full_pipeline.py", __doc__)
+    if fields != arguments:
+        with reported_errors(), Display() as display:
+            say_plan(config, display)
+        return
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
         run(config, folder, executor, Stopwatch(display, folder.costs, executor.machine(config)), display)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic
 
@@ -66,8 +66,7 @@ class Run(Generic[S]):
         more = self.method.identity(self)
         if self.needs:
             more["labels"] = [needed.known_as for needed in self.needs]
-        identity = self.material.identity(self.spec, self.method.record(self.settings), rows, **more)
-        return replace(identity, network=self.method.network(self))
+        return self.material.identity(self.spec, self.method.record(self.settings), rows, **more)
 
     @cached_property
     def known_as(self) -> str:

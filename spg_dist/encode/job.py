@@ -9,6 +9,7 @@ from typing import Any
 
 from cache import DigestIndex, FeatureCache, FeatureKey
 from cache.extensions import carried
+from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.load import Clip
 from spg_dist.data import ImageRecord, Manifest, Pixels
@@ -72,6 +73,20 @@ class EncodeSummary:
         return f"{done}, {self.reused} reused from the cache, {len(self.set_aside)} images set aside"
 
 
+@dataclass(frozen=True)
+class MissingFeatures:
+    """What of one view is not in the cache.
+
+    Arguments:
+        bytes: that the missing ones will take there.
+    """
+
+    view: str
+    wanted: int
+    missing: int
+    bytes: int
+
+
 @dataclass
 class EncodeJob:
     """Brings every image of a manifest into the cache: the plain view and, for training images, the augmented ones.
@@ -97,20 +112,42 @@ class EncodeJob:
             ValueError: too many images cannot be read, none of some domain's train or val split, or one is in two
                 classes.
         """
+        self._begin()
+        keys = [self._encode_view(view, images) for view, images in self._views()]
+        self._check_share()
+        return *self._usable(keys), self.summary
+
+    def look(self) -> tuple[Manifest, CachedViews, list[MissingFeatures]]:
+        """What `run` would return if every image can be decoded, and what it would encode. Raises ValueError as it."""
+        self._begin()
+        keys, missing = [], []
+        for view, images in self._views():
+            key = feature_key(self.clip, view, self.cache.dtype, self.config.pixels)
+            digests = {self.digest_of[image.path] for image in images if image.path in self.digest_of}
+            absent = len(FeatureCache(self.root, key, self.cache.store).missing(sorted(digests)))
+            missing.append(MissingFeatures(view, len(digests), absent, absent * _row_bytes(key)))
+            keys.append(key)
+        return *self._usable(keys), missing
+
+    def _begin(self) -> None:
         self.summary = EncodeSummary()
         root = self.cache.root
         self.root = root if "://" in root else str(resolve(root))
         self._digest_files()
         self._check_share()  # already known to be too many: leave no empty cache
         self._check_classes()
-        keys = [self._encode_view(PLAIN, list(self.manifest.images))]
+
+    def _views(self) -> list[tuple[str, list[ImageRecord]]]:
+        """Each view with the images that have it."""
         train = [image for image in self.manifest.images if image.split == "train"]
-        keys += [self._encode_view(view_name(self.config.view_seed, k), train) for k in range(self.config.views)]
-        self._check_share()
+        augmented = (view_name(self.config.view_seed, k) for k in range(self.config.views))
+        return [(PLAIN, list(self.manifest.images)), *((view, train) for view in augmented)]
+
+    def _usable(self, keys: list[FeatureKey]) -> tuple[Manifest, CachedViews]:
         usable = self.manifest.without(set(self.summary.set_aside))
         self._check_splits(usable)
         digests = tuple(self.digest_of[image.path] for image in usable.images)
-        return usable, CachedViews(self.root, self.cache.store, digests, tuple(keys)), self.summary
+        return usable, CachedViews(self.root, self.cache.store, digests, tuple(keys))
 
     def _digest_files(self) -> None:
         paths = [self.manifest.absolute(image) for image in self.manifest.images]
@@ -199,6 +236,11 @@ class EncodeJob:
                 f"none of the {split} images of domain {self.manifest.domains[domain]} in {self.manifest.root} can be "
                 f"read, e.g. {first}: {self.summary.set_aside[first]}. Restore them, or take the domain away"
             )
+
+
+def _row_bytes(key: FeatureKey) -> int:
+    """Of a cached feature with its digest and checksum."""
+    return key.width * (4 if key.dtype == "float32" else 2) + DIGEST_BYTES + CHECKSUM_BYTES
 
 
 def feature_key(clip: Clip, view: str, dtype: str, pixels: Pixels = "upright") -> FeatureKey:

@@ -144,13 +144,14 @@ def open_run(config: Config) -> Iterator[RunFolder]:
         only_job(folder.root, "runs=/data/runs"),
         put_back_if_refused(folder.root, (folder.config, folder.classes, folder.images)),
     ):
-        _check_configuration(folder, config)
+        check_configuration(folder, config)
         if not config.tune.trials or not folder.config.exists():  # else it holds what the sweep chose
             write_text(folder.config, dump_config(config))
         yield folder
 
 
-def _check_configuration(folder: RunFolder, config: Config) -> None:
+def check_configuration(folder: RunFolder, config: Config) -> None:
+    """Raises ValueError where the folder holds the results of another configuration."""
     began = folder.results.exists() or any(folder.root.rglob("*.safetensors"))
     if not folder.config.exists() or not began:
         return  # nothing was trained yet: a mended command may keep its name

@@ -89,18 +89,7 @@ def encode(
     check_before_encoding(config, manifests, clip, folder)
     cached, summary = [], EncodeSummary()
     for manifest in manifests:
-        job = EncodeJob(
-            manifest=manifest,
-            clip=clip,
-            clip_config=config.clip,
-            # what is only tested on needs no augmented views
-            config=config.encode if manifest is manifests[0] else replace(config.encode, views=0),
-            cache=config.cache,
-            max_set_aside_share=config.data.max_set_aside_share,
-            run_tasks=executor.encode,
-            display=display,
-        )
-        usable, views, done = job.run()
+        usable, views, done = encode_job(config, manifest, manifests[0], clip, executor, display).run()
         cached.append((usable, views))
         summary.add(done)
     display.say(summary.in_words())
@@ -112,6 +101,23 @@ def encode(
     say_duplicates(material, display)
     require_images_left(material)
     return builder, summary
+
+
+def encode_job(
+    config: Config, manifest: Manifest, trained_on: Manifest, clip: Clip, executor: Executor, display: Display
+) -> EncodeJob:
+    """The encoding of one data set."""
+    return EncodeJob(
+        manifest=manifest,
+        clip=clip,
+        clip_config=config.clip,
+        # what is only tested on needs no augmented views
+        config=config.encode if manifest is trained_on else replace(config.encode, views=0),
+        cache=config.cache,
+        max_set_aside_share=config.data.max_set_aside_share,
+        run_tasks=executor.encode,
+        display=display,
+    )
 
 
 def prepare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -111,7 +111,7 @@ def _plan(run: Run[Any], report: Report, failed: Failed, resumed: Resumed) -> Ru
         failed(spec, error)
 
     return RunPlan(
-        identity=run.identity,
+        identity=replace(run.identity, network=method.network(run)),
         artifact=folder.artifact(spec),
         checkpoint=folder.checkpoint(spec),
         epochs=method.epochs(run.settings),

@@ -1,0 +1,75 @@
+"""`full_pipeline.py --plan` says what the same command without it then does, and does none of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from drawn_material import draw_images
+from experiment_material import Interrupted, StopsAt, arguments, run
+
+from jobs import full_pipeline
+
+METHODS = "methods=[zero-shot,coop,spg]"
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> list[str]:
+    """A command of its own: its cache and run are not there yet."""
+    return arguments(draw_images(tmp_path / "set"), tmp_path / "home", "name=planned", METHODS, "encode.views=1")
+
+
+def planned(given: list[str], capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    capsys.readouterr()
+    full_pipeline.main([*given, "--plan", *more])
+    return capsys.readouterr().out
+
+
+def test_before_the_first_run_all_is_to_be_done_and_nothing_is_written(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = planned(given, capsys)
+    assert re.search(r"encode: 90 of 90 features, 0\.0 MB; about .* in the image tower", said)  # 54 plain, 36 to train
+    assert "stage 1: coop: 3 runs of 2 epochs, 0 finished\n" in said
+    assert "stage 1: prompt-label: 3 runs of 3 epochs, 0 finished\n" in said
+    assert "stage 2: spg: 3 runs of 3 epochs, 0 finished\n" in said
+    assert "test: 9 runs on their targets" in said
+    assert not (tmp_path / "home" / "runs").exists()
+    assert not list((tmp_path / "home").rglob("*.arrow")) or {  # the digests of the files that it read are kept
+        path.parent.name for path in (tmp_path / "home").rglob("*.arrow")
+    } <= {"file-digests"}
+
+
+def test_after_a_run_nothing_is_left_and_other_settings_leave_what_they_change(
+    given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(given)
+    said = planned(given, capsys)
+    assert "encode: nothing, all 90 features are in the cache" in said
+    assert re.findall(r"(\d) runs of \d epochs, (\d) finished", said) == [("3", "3")] * 3
+    said = planned(given, capsys, "seeds=[1,2]")
+    assert re.findall(r"(\d) runs of \d epochs, (\d) finished; about .* for the others", said) == [("6", "3")] * 3
+
+
+def test_a_stopped_run_is_to_resume(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Interrupted):
+        run(given, StopsAt("spg art", 2))
+    said = planned(given, capsys)
+    assert "stage 1: prompt-label: 3 runs of 3 epochs, 3 finished\n" in said
+    assert "stage 2: spg: 3 runs of 3 epochs, 0 finished, 3 to resume\n" in said
+
+
+def test_what_the_job_would_refuse_the_plan_refuses(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong, said in {
+        "targets=[nowhere]": "domain 'nowhere' is not in set",
+        "stage1.n_ctx=3": "stage1: initial_text 'a photo of a' has 4 tokens",
+        "stage2.generator=lineer": "there is no generator 'lineer'",
+    }.items():
+        with pytest.raises(SystemExit):
+            planned(given, capsys, wrong)
+        assert said in capsys.readouterr().err
+    run(given)
+    with pytest.raises(SystemExit):
+        planned(given, capsys, "stage2.dropout=0.1")
+    assert "stage2.dropout is 0.4 there and 0.1 here" in capsys.readouterr().err
