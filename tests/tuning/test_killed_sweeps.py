@@ -82,7 +82,7 @@ def test_a_sweep_whose_driver_and_worker_are_killed_ends_as_an_undisturbed_one(
 
     config = trial_config(configured(images, home, *SETTINGS))
     undisturbed = study_of(tmp_path / "undisturbed.db", a_space(tmp_path, config, SPACE), config)
-    sweep_here(undisturbed, material(config), SweepFolder(tmp_path / "undisturbed"))
+    sweep_here(undisturbed, config, material(config), SweepFolder(tmp_path / "undisturbed"))
     assert without_steps(killed) == without_steps(undisturbed.trials())
 
 
