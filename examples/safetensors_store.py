@@ -13,7 +13,7 @@ import json
 from typing import Any
 
 from cache import CacheError, FeatureKey
-from cache.shards import FlatShards, Layout, key_from_text, key_text, padding_bytes
+from cache.shards import FlatShards, ShardLayout, key_from_text, key_text, padding_bytes
 
 TYPES = {"float16": "F16", "float32": "F32", "bfloat16": "BF16"}
 DIGEST_BYTES, CHECKSUM_BYTES, LENGTH_BYTES = 32, 8, 8
@@ -40,7 +40,7 @@ class SafetensorsFile:
         for column in (digests, checksums, values):
             sink.write(column)
 
-    def read(self, data: Any) -> Layout:
+    def read(self, data: Any) -> ShardLayout:
         tensors = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES].tobytes(), "little")
         try:
             header = json.loads(data[LENGTH_BYTES:tensors].tobytes())
@@ -49,7 +49,7 @@ class SafetensorsFile:
             rows = header["digest"]["shape"][0]
         except (ValueError, LookupError, TypeError) as error:
             raise CacheError(f"not a readable safetensors file: {error!r}") from None
-        return Layout(
+        return ShardLayout(
             key=key,
             rows=rows,
             digest_offset=begin["digest"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from spg_dist.config import Config
 from spg_dist.data import Manifest
-from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.experiment.runs import EvaluationSpec, RunSpec
 from spg_dist.methods import METHODS, Method, method_of
 from spg_dist.protocols import PROTOCOLS
 
@@ -25,7 +25,7 @@ class Plan:
 
     stage1: tuple[RunSpec, ...]
     stage2: tuple[RunSpec, ...]
-    tests: tuple[TestSpec, ...]
+    tests: tuple[EvaluationSpec, ...]
 
     @property
     def trainings(self) -> tuple[RunSpec, ...]:
@@ -106,10 +106,10 @@ def _trainings(config: Config, manifest: Manifest, methods: Sequence[Method[Any]
 
 def _tests(
     config: Config, manifest: Manifest, tests: Sequence[Manifest], methods: Sequence[Method[Any]]
-) -> list[TestSpec]:
+) -> list[EvaluationSpec]:
     protocol = PROTOCOLS[config.protocol]
     return [
-        TestSpec(RunSpec(method.name, where, seed, config.protocol), target)
+        EvaluationSpec(RunSpec(method.name, where, seed, config.protocol), target)
         for method in methods
         for where in protocol.trainings(config, manifest)
         for target in protocol.targets(config, manifest, tests, where)

@@ -13,7 +13,7 @@ from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.prepare import train
-from spg_dist.pipeline.testing import TestedRun
+from spg_dist.pipeline.testing import EvaluatedRun
 from spg_dist.progress import Display
 from tuning.folder import SweepFolder
 from tuning.outputs import without_sweep
@@ -28,7 +28,7 @@ class Final:
     """
 
     number: int
-    tested: list[TestedRun]
+    tested: list[EvaluatedRun]
 
 
 def final_test(

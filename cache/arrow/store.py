@@ -16,7 +16,7 @@ from cache.errors import CacheError
 from cache.folder import Bytes
 from cache.key import FeatureKey
 from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES
-from cache.shards import FlatShards, Layout, key_from_text, padding_bytes
+from cache.shards import FlatShards, ShardLayout, key_from_text, padding_bytes
 
 PADDING_METADATA = b"spg-dist.padding"
 
@@ -33,7 +33,7 @@ class ArrowFile:
         blanks = padding_bytes(_header_bytes(key) + rows * _BYTES_BEFORE_FEATURE, key, rows)
         _write(sink, key, (digests, checksums, values), rows, blanks)
 
-    def read(self, data: Bytes) -> Layout:
+    def read(self, data: Bytes) -> ShardLayout:
         buffer = pa.py_buffer(data)
         try:
             reader = pa.ipc.open_file(buffer)
@@ -43,7 +43,7 @@ class ArrowFile:
             digests, checksums, features = reader.get_batch(0).columns
         except (pa.ArrowException, OSError, OverflowError) as error:  # the last is for a width that nothing has
             raise CacheError(f"not a readable Arrow file: {error}") from None
-        return Layout(
+        return ShardLayout(
             key=key,
             rows=len(digests),
             digest_offset=digests.buffers()[1].address - buffer.address,

@@ -18,7 +18,7 @@ LINE_BYTES, PAGE_BYTES, LARGE_BYTES = 64, 4096, 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class ShardLayout:
     """What a shard's file says of itself.
 
     Args:
@@ -56,7 +56,7 @@ class Container(Protocol):
             rows: rows in the file.
         """
 
-    def read(self, data: Bytes) -> Layout:
+    def read(self, data: Bytes) -> ShardLayout:
         """Where the columns lie in a file's bytes; that they lie within the file is checked by the caller.
 
         Raises:

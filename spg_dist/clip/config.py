@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Activation = Literal["auto", "gelu", "quick_gelu"]
+ActivationName = Literal["auto", "gelu", "quick_gelu"]
 TextPrecision = Literal["fp32", "bf16"]
 
 
@@ -21,7 +21,7 @@ class ClipConfig:
     OpenAI TorchScript archive; with its `open_clip_config.json` next to it), or `random` for untrained weights, whose
     results say so."""
 
-    activation: Activation = "auto"
+    activation: ActivationName = "auto"
     """Activation of the MLPs. `auto` takes the one that belongs to the weights; another value must agree with them."""
 
     device: str = "auto"

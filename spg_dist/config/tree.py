@@ -62,7 +62,7 @@ class ExecutionConfig:
 
 
 @dataclass(frozen=True)
-class TestConfig:
+class EvaluationConfig:
     """The generator draws noise in the test too: a result is a mean over draws."""
 
     noise: Literal["draw", "zero"] = "draw"
@@ -132,7 +132,7 @@ class Config:
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     """Images to features."""
 
-    test: TestConfig = field(default_factory=TestConfig)
+    test: EvaluationConfig = field(default_factory=EvaluationConfig)
     """The final test."""
 
     tune: TuneConfig = field(default_factory=TuneConfig)

@@ -11,9 +11,9 @@ from spg_dist.distributed.machines import accelerators_of_nodes, processors_of_n
 from spg_dist.distributed.session import accelerators_of_cluster, cpus_of_cluster, ray
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.builder import ExperimentBuilder
-from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.experiment.runs import EvaluationSpec, RunSpec
 from spg_dist.material import Material
-from spg_dist.pipeline.testing import TestedRun, test_run
+from spg_dist.pipeline.testing import EvaluatedRun, test_run
 from spg_dist.progress import Display, Machine
 from spg_dist.run import run_of
 
@@ -71,13 +71,13 @@ class RayExecutor:
             self._staff.dismiss()
         self._staff = None
 
-    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[EvaluationSpec], display: Display) -> list[EvaluatedRun]:
         if self._staff:  # they have all at hand; to start them for a test alone would take longer than tasks do
             return self._staff.test(builder, specs, display)
         stored = ray.put(builder)
         remote = ray.remote(_test_in_worker).options(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=TASK_RETRIES)
         display.testing(len(specs))
-        tested: dict[TestSpec, TestedRun] = {}
+        tested: dict[EvaluationSpec, EvaluatedRun] = {}
         for done in self._as_they_come(remote, [([stored], spec) for spec in specs]):
             tested[done.spec] = done
             display.run_tested(done.spec.name, done.accuracy)
@@ -117,6 +117,6 @@ def _experiment(stored: ray.ObjectRef[Any]) -> tuple[Config, Material]:
     return builder.config, builder.build()
 
 
-def _test_in_worker(stored: list[ray.ObjectRef[Any]], spec: TestSpec) -> TestedRun:
+def _test_in_worker(stored: list[ray.ObjectRef[Any]], spec: EvaluationSpec) -> EvaluatedRun:
     # the reference travels in a list: as a bare argument Ray would send the value, once a task
     return test_run(run_of(*_experiment(stored[0]), spec.run), spec.target)

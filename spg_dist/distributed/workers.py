@@ -23,10 +23,10 @@ from spg_dist.config import Config
 from spg_dist.distributed.post import Post
 from spg_dist.distributed.session import in_background, ray
 from spg_dist.experiment.builder import ExperimentBuilder
-from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.experiment.runs import EvaluationSpec, RunSpec
 from spg_dist.material import Material
 from spg_dist.pipeline.curves import CurveWriter
-from spg_dist.pipeline.testing import TestedRun, test_run
+from spg_dist.pipeline.testing import EvaluatedRun, test_run
 from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.progress import Display
 from spg_dist.run import run_of, runs_of
@@ -67,10 +67,10 @@ class RunFailed:
 class Ended:
     """Runs that a worker is done with, however they ended."""
 
-    specs: list[RunSpec] | list[TestSpec]
+    specs: list[RunSpec] | list[EvaluationSpec]
 
 
-News = EpochDone | RunResumed | RunFailed | TestedRun
+News = EpochDone | RunResumed | RunFailed | EvaluatedRun
 Tell = Callable[[News], None]
 
 
@@ -125,13 +125,13 @@ class Workers:
         if failed:
             raise RunsFailed("; ".join(failed))
 
-    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[EvaluationSpec], display: Display) -> list[EvaluatedRun]:
         """Test runs, in the order of `specs`. Raises RunsFailed."""
         display.testing(len(specs))
         failed: list[str] = []
-        tested: dict[TestSpec, TestedRun] = {}
+        tested: dict[EvaluationSpec, EvaluatedRun] = {}
         for news in self._news_of(_test_share, builder, specs):
-            if isinstance(news, TestedRun) and news.spec not in tested:
+            if isinstance(news, EvaluatedRun) and news.spec not in tested:
                 tested[news.spec] = news
                 display.run_tested(news.spec.name, news.accuracy)
             elif isinstance(news, RunFailed):
@@ -148,12 +148,15 @@ class Workers:
         ray.kill(self._post)
 
     def _news_of(
-        self, share: Callable[..., None], builder: ExperimentBuilder, specs: Sequence[RunSpec] | Sequence[TestSpec]
+        self,
+        share: Callable[..., None],
+        builder: ExperimentBuilder,
+        specs: Sequence[RunSpec] | Sequence[EvaluationSpec],
     ) -> Iterator[News]:
         """Give an order, and yield what workers tell until all its runs have ended."""
         # a reference in a list, which Ray leaves alone: the post need not import what it carries
         number = ray.get(self._post.give.remote([ray.put((share, builder, specs))]))
-        left = set[RunSpec | TestSpec](specs)
+        left = set[RunSpec | EvaluationSpec](specs)
         while left:
             over = self._fit.done()
             for of_order, packed in ray.get(self._post.news.remote(NEWS_SECONDS)):
@@ -215,7 +218,7 @@ def _train_share(config: Config, material: Material, specs: list[RunSpec], tell:
     )
 
 
-def _test_share(config: Config, material: Material, specs: list[TestSpec], tell: Tell) -> None:
+def _test_share(config: Config, material: Material, specs: list[EvaluationSpec], tell: Tell) -> None:
     for spec in specs:
         try:
             tell(test_run(run_of(config, material, spec.run), spec.target))

@@ -12,7 +12,7 @@ import torch
 
 from cache import FeatureCache, FeatureKey
 from cache.extensions import carried
-from spg_dist.clip.config import Activation, ClipConfig
+from spg_dist.clip.config import ActivationName, ClipConfig
 from spg_dist.clip.load import Clip, load_clip, pick_device
 from spg_dist.encode.config import EncodeConfig
 from spg_dist.encode.encoder import ImageEncoder
@@ -63,7 +63,7 @@ def loaded_clip(config: ClipConfig, device: str | None = None) -> Clip:
 
 
 @lru_cache(maxsize=1)
-def _loaded_clip(model: str, pretrained: str, activation: Activation, device: str) -> Clip:
+def _loaded_clip(model: str, pretrained: str, activation: ActivationName, device: str) -> Clip:
     return load_clip(ClipConfig(model, pretrained, activation, device))
 
 

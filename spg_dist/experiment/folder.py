@@ -13,7 +13,7 @@ from typing import Any
 from cache.durable import write_text
 from spg_dist.config import Config, dump_config, load_config
 from spg_dist.experiment.one_job import only_job, put_back_if_refused
-from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.experiment.runs import EvaluationSpec, RunSpec
 from spg_dist.file_names import file_name
 from spg_dist.home import resolve
 from spg_dist.methods import method_of, searched_branches
@@ -52,7 +52,7 @@ class RunFolder:
         """The state between two epochs; gone once the run is finished."""
         return self.root / "checkpoints" / f"{spec.method}-{spec.file_stem}.safetensors"
 
-    def predictions(self, test: TestSpec) -> Path:
+    def predictions(self, test: EvaluationSpec) -> Path:
         """Folders, because joined names could be read in two ways: domains may be called `ensemble-art` or `a-on-b`."""
         spec = test.run
         return self.root / "predictions" / spec.method / file_name(test.target) / f"{spec.file_stem}.parquet"

@@ -35,7 +35,7 @@ class RunSpec:
 
 
 @dataclass(frozen=True)
-class TestSpec:
+class EvaluationSpec:
     """A trained run on one target: a domain it never saw, or another data set."""
 
     run: RunSpec

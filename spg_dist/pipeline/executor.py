@@ -11,9 +11,9 @@ from spg_dist.clip.load import pick_device
 from spg_dist.config import Config
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.builder import ExperimentBuilder
-from spg_dist.experiment.runs import RunSpec, TestSpec
+from spg_dist.experiment.runs import EvaluationSpec, RunSpec
 from spg_dist.pipeline.curves import CurveWriter
-from spg_dist.pipeline.testing import TestedRun, test_run
+from spg_dist.pipeline.testing import EvaluatedRun, test_run
 from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
 from spg_dist.processor import processor
 from spg_dist.progress import Display, Machine
@@ -32,7 +32,7 @@ class Executor(Protocol):
     def train(self, builder: ExperimentBuilder, specs: list[RunSpec], display: Display) -> None:
         """Train runs to their files in the run's folder. Raises RunsFailed, or the error of the one run that failed."""
 
-    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[EvaluationSpec], display: Display) -> list[EvaluatedRun]:
         """Test runs, in the order of `specs`."""
 
 
@@ -69,7 +69,7 @@ class LocalExecutor:
         if errors:
             raise RunsFailed("; ".join(map(str, errors)))
 
-    def test(self, builder: ExperimentBuilder, specs: Sequence[TestSpec], display: Display) -> list[TestedRun]:
+    def test(self, builder: ExperimentBuilder, specs: Sequence[EvaluationSpec], display: Display) -> list[EvaluatedRun]:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)
         material = builder.build()
         display.testing(len(specs))

@@ -14,7 +14,7 @@ from spg_dist.material import Material
 from spg_dist.methods import Method, method_of, settings_of
 from spg_dist.pipeline.duplicates import duplicate_warnings, duplicates_in_words
 from spg_dist.pipeline.prepare import clip_remarks
-from spg_dist.pipeline.testing import TestedRun
+from spg_dist.pipeline.testing import EvaluatedRun
 from spg_dist.plan import left_out_methods, methods_of
 from spg_dist.progress.costs import Costs, PhaseCost
 from spg_dist.progress.display import FEATURES
@@ -60,7 +60,7 @@ def remarks_of_run(config: Config, costs: Costs) -> list[str]:
 
 
 def run_facts(
-    material: Material, summary: EncodeSummary, encoding: PhaseCost | None, tested: list[TestedRun]
+    material: Material, summary: EncodeSummary, encoding: PhaseCost | None, tested: list[EvaluatedRun]
 ) -> dict[str, str]:
     """Label → text for the report's head."""
     config = material.core
@@ -123,7 +123,7 @@ def _splits_in_words(material: Material) -> str:
     return said
 
 
-def _noise_in_words(config: Config, tested: list[TestedRun]) -> str:
+def _noise_in_words(config: Config, tested: list[EvaluatedRun]) -> str:
     test = config.test
     if not any(method_of(run.spec.run.method).draws_noise for run in tested):
         return "none: no method of this run draws any"

@@ -12,11 +12,11 @@ import torch
 
 from spg_dist.config import Config
 from spg_dist.data import decode_rgb
-from spg_dist.experiment.runs import TestSpec
+from spg_dist.experiment.runs import EvaluationSpec
 from spg_dist.file_names import from_text
 from spg_dist.material import Material
 from spg_dist.methods import method_of
-from spg_dist.pipeline.testing import TestedRun, read_predictions
+from spg_dist.pipeline.testing import EvaluatedRun, read_predictions
 from spg_dist.plan import plan
 from spg_dist.report import Curve, Projection, Sample
 from spg_dist.run import Run, runs_of
@@ -49,7 +49,7 @@ def _series(history: list[Metrics]) -> dict[str, list[float]]:
     return series
 
 
-def projections_of_run(config: Config, material: Material, tested: list[TestedRun]) -> list[Projection]:
+def projections_of_run(config: Config, material: Material, tested: list[EvaluatedRun]) -> list[Projection]:
     """The first seed's generated prompts of every generator, on their two principal components."""
     first = config.seeds[0]
     specs = dict.fromkeys(run.spec.run for run in tested if run.spec.run.seed == first)
@@ -90,7 +90,7 @@ def _projected_rows(place: Material, by_domain: bool) -> np.ndarray:
     return np.concatenate([random.permutation(found)[:PROJECTED_PER_DOMAIN] for found in rows])
 
 
-def samples_of_run(material: Material, tested: list[TestedRun]) -> list[Sample]:
+def samples_of_run(material: Material, tested: list[EvaluatedRun]) -> list[Sample]:
     """Some test images of every target with what each method's first seed says, trained on the first of the sources."""
     samples = []
     for target in dict.fromkeys(run.spec.target for run in tested):
@@ -107,7 +107,7 @@ def samples_of_run(material: Material, tested: list[TestedRun]) -> list[Sample]:
     return samples
 
 
-def shown_tests(tests: list[TestSpec], seed: int) -> list[TestSpec]:
+def shown_tests(tests: list[EvaluationSpec], seed: int) -> list[EvaluationSpec]:
     """Of one target's tests one of each method: that of the seed, and where there are several sources of the first."""
     return [test for test in tests if test.run.seed in (None, seed) and test.run.where == tests[0].run.where]
 

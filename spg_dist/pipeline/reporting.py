@@ -20,14 +20,19 @@ from spg_dist.pipeline.report_facts import (
     warnings_of_run,
 )
 from spg_dist.pipeline.report_figures import curves_of_run, projections_of_run, samples_of_run
-from spg_dist.pipeline.testing import TestedRun
+from spg_dist.pipeline.testing import EvaluatedRun
 from spg_dist.pipeline.warm_up import warm_up_remark
 from spg_dist.progress import Costs, Display
 from spg_dist.report import ReportInput, render_table, write_report, write_summary
 
 
 def report_run(
-    config: Config, material: Material, tested: list[TestedRun], summary: EncodeSummary, costs: Costs, display: Display
+    config: Config,
+    material: Material,
+    tested: list[EvaluatedRun],
+    summary: EncodeSummary,
+    costs: Costs,
+    display: Display,
 ) -> None:
     """Write all that a run's folder shows, and print its table.
 
@@ -64,7 +69,7 @@ def report_run(
         display.say(f"{path.name}: {path}")
 
 
-def _in_order_of_targets(material: Material, tested: list[TestedRun]) -> list[TestedRun]:
+def _in_order_of_targets(material: Material, tested: list[EvaluatedRun]) -> list[EvaluatedRun]:
     """Domains in the data set's order, whatever the order of the runs; other data sets as they were configured."""
     position = {name: index for index, name in enumerate(material.manifest.domains)}
     if material.protocol.is_across:
@@ -72,7 +77,7 @@ def _in_order_of_targets(material: Material, tested: list[TestedRun]) -> list[Te
     return sorted(tested, key=lambda run: position[run.spec.target])
 
 
-def _row(config: Config, material: Material, run: TestedRun) -> ResultRow:
+def _row(config: Config, material: Material, run: EvaluatedRun) -> ResultRow:
     manifest, spec = material.manifest, run.spec.run
     sources = material.protocol.sources(manifest, spec.where)
     return ResultRow(

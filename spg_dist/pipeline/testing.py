@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 
 from cache.durable import written_whole
 from spg_dist.evaluation.prediction import Predicted, classify
-from spg_dist.experiment.runs import TestSpec
+from spg_dist.experiment.runs import EvaluationSpec
 from spg_dist.material import Material
 from spg_dist.run import Run
 from spg_dist.training.loop import read_trained
 
 
 @dataclass(frozen=True)
-class TestedRun:
+class EvaluatedRun:
     """The final test of one run on one target.
 
     Arguments:
@@ -34,7 +34,7 @@ class TestedRun:
         trained_on: processor and threads of each sitting of the training; empty where nothing is trained.
     """
 
-    spec: TestSpec
+    spec: EvaluationSpec
     accuracy: float
     noise_std: float | None
     n: int
@@ -44,10 +44,10 @@ class TestedRun:
     trained_on: str
 
 
-def test_run(run: Run[Any], target: str) -> TestedRun:
+def test_run(run: Run[Any], target: str) -> EvaluatedRun:
     """Predict the class of every image of the target, and write the predictions to the run's folder."""
     began = time.perf_counter()
-    spec, place = TestSpec(run.spec, target), run.material.on(target)
+    spec, place = EvaluationSpec(run.spec, target), run.material.on(target)
     rows = place.test_rows(spec.target)
     predicted = classify(run.method.predictor(replace(run, material=place)), place.images(rows))
     truth = [place.manifest.images[i].label for i in rows]
@@ -55,7 +55,7 @@ def test_run(run: Run[Any], target: str) -> TestedRun:
     seconds = time.perf_counter() - began
     trained = read_trained(place.folder.artifact(run.spec)) if run.method.trains else None
     _write_predictions(place, spec, [int(i) for i in rows], predicted)
-    return TestedRun(
+    return EvaluatedRun(
         spec=spec,
         accuracy=statistics.fmean(accuracies),
         noise_std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
@@ -74,7 +74,9 @@ def _accuracies(predicted: Sequence[Predicted], truth: Sequence[int], average: b
     return [100 * sum(map(operator.eq, said_B, truth)) / len(truth) for said_B in said_KB]
 
 
-def _write_predictions(material: Material, spec: TestSpec, rows: Sequence[int], predicted: Sequence[Predicted]) -> None:
+def _write_predictions(
+    material: Material, spec: EvaluationSpec, rows: Sequence[int], predicted: Sequence[Predicted]
+) -> None:
     names = material.manifest.class_names
     images = [material.manifest.images[i] for i in rows]
     table = pa.table(

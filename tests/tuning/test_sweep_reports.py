@@ -25,10 +25,10 @@ from tuning.study import SweepStudy
 from tuning.trial import TrialOutcome
 
 
-def accuracies(gain: float) -> list[testing.TestedRun]:
+def accuracies(gain: float) -> list[testing.EvaluatedRun]:
     return [
-        testing.TestedRun(
-            runs.TestSpec(runs.RunSpec("spg", target, seed), target),
+        testing.EvaluatedRun(
+            runs.EvaluationSpec(runs.RunSpec("spg", target, seed), target),
             accuracy=60 + gain + seed + 3 * place,
             noise_std=None,
             n=10,

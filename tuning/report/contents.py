@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from spg_dist.config import Config, dump_config
 from spg_dist.data import Manifest
 from spg_dist.evaluation.results import Spread, spread
-from spg_dist.pipeline.testing import TestedRun
+from spg_dist.pipeline.testing import EvaluatedRun
 from spg_dist.progress.duration import duration_text
 from spg_dist.report.headline import RANDOM_WEIGHTS_WARNING
 from tuning.final import Final
@@ -128,7 +128,7 @@ def report_of(
     )
 
 
-def spreads_of(runs: Iterable[TestedRun]) -> Tested:
+def spreads_of(runs: Iterable[EvaluatedRun]) -> Tested:
     """Spreads over seeds; where one target was reached from several sources they are averaged within each seed."""
     found: dict[str, dict[int | None, list[float]]] = {}
     for run in runs:

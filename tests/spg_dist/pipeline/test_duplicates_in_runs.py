@@ -197,7 +197,7 @@ def test_a_run_that_drops_them_says_so_and_tests_every_image(copied: Copied, hom
     assert "those of a target (sketch 2) are left out of its sources' train and val" in text_of(folder)[0]
     assert {row.n for row in read_results(folder.results)} == {18}
     for method, seed in (("zero-shot", None), ("coop", 1)):
-        said = read_predictions(folder.predictions(specs.TestSpec(RunSpec(method, TARGET, seed), TARGET)))
+        said = read_predictions(folder.predictions(specs.EvaluationSpec(RunSpec(method, TARGET, seed), TARGET)))
         assert set(copied.learned.values()) <= set(said) and len(said) == 18
 
 

@@ -63,7 +63,7 @@ def test_a_run_stopped_in_its_training_ends_like_an_undisturbed_one(
 
 
 def test_what_it_says_of_images_is_what_its_test_said(images: Path, folder: RunFolder) -> None:
-    tested = read_predictions(folder.predictions(runs.TestSpec(SPG, "art")))
+    tested = read_predictions(folder.predictions(runs.EvaluationSpec(SPG, "art")))
     found = find_images(images / "art").images
     said = predict(folder, "art", 1, ["spg"], found)
     for place, one in said.said["spg"].items():

@@ -53,7 +53,7 @@ def test_zero_shot_accuracy_is_that_of_a_plain_loop(material: Material, undistur
     (row,) = [r for r in read_results(undisturbed_folder.results) if (r.method, r.target) == ("zero-shot", "sketch")]
     assert row.n == len(rows) == 18
     assert row.accuracy == pytest.approx(100 * correct / len(rows))
-    test = runs.TestSpec(RunSpec("zero-shot", "sketch", None), "sketch")
+    test = runs.EvaluationSpec(RunSpec("zero-shot", "sketch", None), "sketch")
     predictions = read_predictions(undisturbed_folder.predictions(test))
     assert [CLASSES.index(predictions[material.manifest.images[i].path][1]) for i in rows] == said
 
@@ -77,7 +77,7 @@ def test_spg_predicts_with_each_images_own_prompt(material: Material, undisturbe
             texts = F.normalize(material.encoder(4).plain(prompt[None])[0], dim=-1)
             shares_BC[b] += (material.clip.logit_scale * texts @ x).softmax(dim=0)
     said = [CLASSES[k] for k in shares_BC.argmax(dim=1).tolist()]
-    predictions = read_predictions(undisturbed_folder.predictions(runs.TestSpec(SPG, "sketch")))
+    predictions = read_predictions(undisturbed_folder.predictions(runs.EvaluationSpec(SPG, "sketch")))
     assert [predictions[material.manifest.images[i].path][1] for i in rows] == said
 
 

@@ -37,7 +37,7 @@ def test_predict_reads_as_the_run_did(odd_sketches: Path, home: Path) -> None:
     settings = ("targets=[sketch]", "methods=[zero-shot]", "encode.pixels=published")
     folder = run(arguments(odd_sketches, home, "name=published-pixels", *settings))
     rows = pq.read_table(
-        folder.predictions(runs.TestSpec(runs.RunSpec("zero-shot", "sketch", None), "sketch"))
+        folder.predictions(runs.EvaluationSpec(runs.RunSpec("zero-shot", "sketch", None), "sketch"))
     ).to_pylist()
     tested = {odd_sketches / row["image"]: row["probability"] for row in rows}
     assert len(tested) == len(list((odd_sketches / "sketch").rglob("*.*")))

@@ -57,7 +57,7 @@ def of(predictions: Predictions, method: str) -> dict[str, Predicted]:
 
 def rows_of_test(folder: RunFolder, spec: RunSpec) -> dict[str, dict[str, Any]]:
     """What the run's own test said of each image of the target."""
-    table = pq.read_table(folder.predictions(runs.TestSpec(spec, "sketch")))
+    table = pq.read_table(folder.predictions(runs.EvaluationSpec(spec, "sketch")))
     return {row["image"]: row for row in table.to_pylist()}
 
 
@@ -99,7 +99,8 @@ def test_predict_says_of_the_targets_images_what_the_runs_own_test_said(
     for method, said in predictions.said.items():
         spec = RunSpec(method, "sketch", None if method.startswith("zero-shot") else 1)
         tested = {
-            row["image"]: row for row in pq.read_table(trained.predictions(runs.TestSpec(spec, "sketch"))).to_pylist()
+            row["image"]: row
+            for row in pq.read_table(trained.predictions(runs.EvaluationSpec(spec, "sketch"))).to_pylist()
         }
         assert len(tested) == len(said) == len(sketches)
         for i, one in said.items():

@@ -115,7 +115,7 @@ def test_rows_whose_prompt_is_not_as_long_as_the_papers_say_so(cross_dataset: Ru
 def test_cross_dataset_predicts_the_other_data_sets_own_classes(cross_dataset: RunFolder) -> None:
     for method in ("zero-shot", "coop", "cocoop", "dpl", "spg"):
         spec = runs.RunSpec(method, "Here", None if method == "zero-shot" else 1, "cross-dataset")
-        said = read_predictions(cross_dataset.predictions(runs.TestSpec(spec, "Elsewhere")))
+        said = read_predictions(cross_dataset.predictions(runs.EvaluationSpec(spec, "Elsewhere")))
         assert len(said) == 20
         assert {truth for truth, _ in said.values()} == set(OTHER_CLASSES)
         assert {predicted for _, predicted in said.values()} <= set(OTHER_CLASSES)
@@ -143,7 +143,7 @@ def test_cross_dataset_predictions_are_those_of_a_plain_loop(
     spec = runs.RunSpec("coop", "Here", 1, "cross-dataset")
     prompt = read_trained(cross_dataset.artifact(spec)).weights["prompt"]
     texts = F.normalize(place.encoder(4).plain(prompt[None])[0], dim=-1)
-    said = read_predictions(cross_dataset.predictions(runs.TestSpec(spec, "Elsewhere")))
+    said = read_predictions(cross_dataset.predictions(runs.EvaluationSpec(spec, "Elsewhere")))
     rows = place.test_rows("Elsewhere")
     assert sorted(rows) == list(range(20))
     for i, x_D in zip(rows, place.table.features(rows), strict=True):

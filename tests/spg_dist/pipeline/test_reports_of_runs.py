@@ -100,8 +100,8 @@ def test_samples_of_a_single_source_run_say_where_their_methods_were_trained(sin
 
 
 def test_samples_show_one_test_of_each_method_all_of_one_source() -> None:
-    def spec(method: str, source: str, seed: int | None) -> specs.TestSpec:
-        return specs.TestSpec(specs.RunSpec(method, source, seed, "single-source"), "art")
+    def spec(method: str, source: str, seed: int | None) -> specs.EvaluationSpec:
+        return specs.EvaluationSpec(specs.RunSpec(method, source, seed, "single-source"), "art")
 
     runs = [spec("spg", source, seed) for source in ("photo", "sketch") for seed in (1, 2)]
     untrained = [spec("zero-shot", source, None) for source in ("photo", "sketch")]
