@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,12 +12,12 @@ from typing import Any
 
 import open_clip
 import torch
-from blake3 import blake3
 from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from torch import nn
 
 from spg_dist.clip.assumed import ACTIVATION, assumed_in_words, assumption_remark
+from spg_dist.clip.card import ClipCard
 from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.fetching import fetch, first_line
 from spg_dist.clip.fingerprint import backbone_fingerprint, text_fingerprint
@@ -31,39 +30,17 @@ from spg_dist.embedded import tiny_clip_files
 RANDOM_WEIGHTS_SEED = 0
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A frozen CLIP.
+@dataclass(frozen=True, kw_only=True)
+class Clip(ClipCard):
+    """A frozen CLIP with its weights in memory.
 
     Arguments:
-        name: model and weights in words, e.g. "ViT-B-16 (open_clip tag openai)".
         model: the open_clip module in eval mode, no parameter requires a gradient, on `device`, fp32.
-        preprocess: open_clip's preprocessing fields (size, mean, std, interpolation, resize_mode, fill_color).
-        fingerprint: architecture + digest of the image tower's weights + activation (part of the cache's key).
-        text_fingerprint: the same for all that is outside the image tower (part of a trained run's identity).
-        random_weights: True where the weights were never trained.
-        openai_weights: True where they are OpenAI's, whose published results they are comparable with.
-        feature_width: D, the width of image and text features.
-        remark: what must be known before its figures; empty where nothing is to be said.
     """
 
-    name: str
     model: Any
     tokenizer: Tokenizer
-    preprocess: dict[str, Any]
-    fingerprint: str
-    text_fingerprint: str
-    random_weights: bool
-    openai_weights: bool
     device: torch.device
-    feature_width: int
-    remark: str = ""
-
-    @property
-    def digest(self) -> str:
-        """Of both fingerprints and the preprocessing (32 hex digits): two with the same say the same of an image."""
-        known = json.dumps([self.fingerprint, self.text_fingerprint, self.preprocess], sort_keys=True)
-        return blake3(known.encode()).hexdigest(length=16)
 
     @property
     def logit_scale(self) -> float:

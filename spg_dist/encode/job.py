@@ -10,8 +10,8 @@ from typing import Any
 from cache import DigestIndex, FeatureCache, FeatureKey
 from cache.extensions import carried
 from cache.rows import CHECKSUM_BYTES, DIGEST_BYTES
+from spg_dist.clip.card import ClipCard
 from spg_dist.clip.config import ClipConfig
-from spg_dist.clip.load import Clip
 from spg_dist.data import ImageRecord, Manifest, Pixels
 from spg_dist.data.duplicates import named, repeated, require_one_class
 from spg_dist.encode.config import CacheConfig, EncodeConfig
@@ -97,7 +97,7 @@ class EncodeJob:
     """
 
     manifest: Manifest
-    clip: Clip
+    clip: ClipCard
     clip_config: ClipConfig
     config: EncodeConfig
     cache: CacheConfig
@@ -243,7 +243,7 @@ def _row_bytes(key: FeatureKey) -> int:
     return key.width * (4 if key.dtype == "float32" else 2) + DIGEST_BYTES + CHECKSUM_BYTES
 
 
-def feature_key(clip: Clip, view: str, dtype: str, pixels: Pixels = "upright") -> FeatureKey:
+def feature_key(clip: ClipCard, view: str, dtype: str, pixels: Pixels = "upright") -> FeatureKey:
     """The address of one view's features."""
     transform = ImageTransform(clip.preprocess, view, pixels)
     return FeatureKey(

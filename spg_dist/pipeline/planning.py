@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 
+from spg_dist.clip.card import ClipCard, remembered
 from spg_dist.clip.load import Clip
 from spg_dist.config import Config
-from spg_dist.encode.job import MissingFeatures
-from spg_dist.experiment.builder import ExperimentBuilder
+from spg_dist.data import Manifest
+from spg_dist.encode.job import CachedViews, MissingFeatures
 from spg_dist.experiment.folder import RunFolder, check_configuration
 from spg_dist.home import resolve
+from spg_dist.material import Material
 from spg_dist.methods import method_of
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.preflight import check_before_encoding
-from spg_dist.pipeline.prepare import encode_job, load_frozen_clip, load_images
+from spg_dist.pipeline.prepare import encode_job, load_frozen_clip, load_images, say_clip
+from spg_dist.plan import Plan, plan
 from spg_dist.progress import Display
 from spg_dist.progress.duration import duration_text
 from spg_dist.run import Run, runs_of
@@ -27,42 +31,58 @@ TIMED_IMAGES = 8
 
 
 def say_plan(config: Config, display: Display) -> None:
-    """Print it. Weights are loaded and images that are new are read, to know what they are; nothing is computed.
+    """Print it. Weights and images that were not seen before are read, to know what they are; nothing is computed.
 
     Raises:
-        ValueError: whatever would end the job before its first hour of work.
+        ValueError: what would end the job before its work; what only the weights tell, where they are read.
     """
     folder = RunFolder(resolve(config.runs) / config.name)
     check_configuration(folder, config)
-    manifests, clip = load_images(config, display), load_frozen_clip(config, display)
-    check_before_encoding(config, manifests, clip, folder)
-    jobs = [encode_job(config, manifest, manifests[0], clip, LocalExecutor(), display) for manifest in manifests]
-    looked = [job.look() for job in jobs]
+    manifests = load_images(config, display)
+    card = None if config.prompt_labels else remembered(config.clip)  # imported labels are held against the text tower
+    if card:
+        say_clip(config, card, display)
+        display.say("the weights are known and were not read: whether prompts and names fit them is not checked here")
+    else:
+        display.say("reading the weights: they were not seen before")
+        clip = load_frozen_clip(config, display)
+        check_before_encoding(config, manifests, clip, folder)
+        card = clip
+    looked = [encode_job(config, each, manifests[0], card, LocalExecutor(), display).look() for each in manifests]
     display.say("")
-    _say_encoding(clip, [missing for _, _, views in looked for missing in views], display)
-    (trained_on, views, _), *tests = looked
-    builder = ExperimentBuilder(config, trained_on, views, folder, tuple((there, seen) for there, seen, _ in tests))
+    _say_encoding(card, [missing for _, _, views in looked for missing in views], display)
+    material, compiled = _material(config, card, looked, folder)
     if config.tune.trials:
         display.say(
             f"sweep: {config.tune.trials} trials of {config.tune.method}; what follows is trained as it chooses"
         )
-    runs = runs_of(config, builder.build(device="cpu"), builder.plan.trainings)
-    for title, specs in (("stage 1", builder.plan.stage1), ("stage 2", builder.plan.stage2)):
-        _say_training(title, [run for run in runs if run.spec in specs], display)
-    display.say(f"test: {len(builder.plan.tests)} runs on their targets, then {folder.report}")
+    for title, specs in (("stage 1", compiled.stage1), ("stage 2", compiled.stage2)):
+        _say_training(title, runs_of(config, material, specs), display)
+    display.say(f"test: {len(compiled.tests)} runs on their targets, then {folder.report}")
 
 
-def _say_encoding(clip: Clip, views: list[MissingFeatures], display: Display) -> None:
+def _material(
+    config: Config, card: ClipCard, looked: Sequence[tuple[Manifest, CachedViews, object]], folder: RunFolder
+) -> tuple[Material, Plan]:
+    """What identities are made of: a model in memory is no part of it."""
+    core, clip = config.core(), cast(Clip, card)
+    own, *others = (Material(core, manifest, clip, views, folder) for manifest, views, _ in looked)
+    material = Material(core, own.manifest, clip, own.views, folder, others)
+    return material, plan(config, own.manifest, [other.manifest for other in others])
+
+
+def _say_encoding(card: ClipCard, views: list[MissingFeatures], display: Display) -> None:
     wanted, missing = sum(view.wanted for view in views), sum(view.missing for view in views)
     if not missing:
         display.say(f"encode: nothing, all {wanted:,} features are in the cache")
         return
     megabytes = sum(view.bytes for view in views) / 1e6
-    seconds = missing * _seconds_an_image(clip)
-    display.say(
-        f"encode: {missing:,} of {wanted:,} features, {megabytes:,.1f} MB; about {duration_text(seconds)} in the image "
-        f"tower on this machine's {torch.get_num_threads()} thread(s), less on more workers or an accelerator"
-    )
+    said = f"encode: {missing:,} of {wanted:,} features, {megabytes:,.1f} MB"
+    if isinstance(card, Clip):
+        seconds = missing * _seconds_an_image(card)
+        said += f"; about {duration_text(seconds)} in the image tower with {torch.get_num_threads()} thread(s) of this "
+        said += "machine, less with more workers or an accelerator"
+    display.say(said)
 
 
 def _seconds_an_image(clip: Clip) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from spg_dist.clip.card import ClipCard, remember
 from spg_dist.clip.load import Clip
 from spg_dist.config import Config
 from spg_dist.data import DataConfig, Manifest, load_manifest
@@ -59,11 +60,17 @@ def load_frozen_clip(config: Config, display: Display) -> Clip:
     """The configured CLIP, which the driver needs for the cache's key and the final pictures: on the CPU there."""
     torch.set_num_threads(config.execution.cpus_per_worker)
     clip = loaded_clip(config.clip, "cpu")
+    remember(config.clip, clip)
+    say_clip(config, clip, display)
+    return clip
+
+
+def say_clip(config: Config, clip: ClipCard, display: Display) -> None:
+    """Which it is, and what must be known of it."""
     note = "  RANDOM WEIGHTS: figures mean nothing beyond this program's own test" if clip.random_weights else ""
     display.say(f"CLIP: {clip.name}, features of width {clip.feature_width}{note}")
     for remark in clip_remarks(config, clip.remark):
         display.say(f"warning: {remark}")
-    return clip
 
 
 def clip_remarks(config: Config, of_weights: str) -> list[str]:
@@ -104,7 +111,7 @@ def encode(
 
 
 def encode_job(
-    config: Config, manifest: Manifest, trained_on: Manifest, clip: Clip, executor: Executor, display: Display
+    config: Config, manifest: Manifest, trained_on: Manifest, clip: ClipCard, executor: Executor, display: Display
 ) -> EncodeJob:
     """The encoding of one data set."""
     return EncodeJob(

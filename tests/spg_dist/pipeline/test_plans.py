@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from pathlib import Path
 
+import open_clip
 import pytest
+import torch
 from drawn_material import draw_images
 from experiment_material import Interrupted, StopsAt, arguments, run
+from safetensors.torch import save_file
 
+from cache import digest_index
+from cache.digest_index import RACY_NS
 from jobs import full_pipeline
+from spg_dist.pipeline import prepare
 
 METHODS = "methods=[zero-shot,coop,spg]"
 
@@ -60,7 +68,10 @@ def test_a_stopped_run_is_to_resume(given: list[str], capsys: pytest.CaptureFixt
     assert "stage 2: spg: 3 runs of 3 epochs, 0 finished, 3 to resume\n" in said
 
 
-def test_what_the_job_would_refuse_the_plan_refuses(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_job_would_refuse_the_plan_refuses(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPG_HOME", str(tmp_path / "home"))
     for wrong, said in {
         "targets=[nowhere]": "domain 'nowhere' is not in set",
         "stage1.n_ctx=3": "stage1: initial_text 'a photo of a' has 4 tokens",
@@ -73,3 +84,39 @@ def test_what_the_job_would_refuse_the_plan_refuses(given: list[str], capsys: py
     with pytest.raises(SystemExit):
         planned(given, capsys, "stage2.dropout=0.1")
     assert "stage2.dropout is 0.4 there and 0.1 here" in capsys.readouterr().err
+
+
+def test_a_second_plan_loads_no_weights_and_reads_no_image(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPG_HOME", str(tmp_path / "home"))
+    old = time.time() - 60
+    for image in (tmp_path / "set").rglob("*.png"):  # what changed within the clock's grain is not remembered
+        os.utime(image, (old, old))
+    time.sleep(RACY_NS / 1e9)
+    first = planned(given, capsys)
+    assert "reading the weights" in first and "digesting files" in first
+
+    def never(*_: object) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(prepare, "loaded_clip", never)
+    monkeypatch.setattr(digest_index, "digest_file", never)
+    second = planned(given, capsys)
+    assert "reading the weights" not in second and "encode: 90 of 90 features" in second
+    lines = [line for line in first.splitlines() if line.startswith(("stage", "test", "CLIP"))]
+    assert [line for line in second.splitlines() if line.startswith(("stage", "test", "CLIP"))] == lines
+
+
+def test_other_weights_at_the_same_place_are_read_again(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPG_HOME", str(tmp_path / "home"))
+    path = tmp_path / "weights.safetensors"
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        state = open_clip.create_model("tiny-rn").state_dict()
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, str(path))
+        said = planned(given, capsys, "clip.model=tiny-rn", f"clip.pretrained={path}")
+        assert "reading the weights" in said
+    assert len(list((tmp_path / "home" / "clip-cards").glob("*.json"))) == 2
