@@ -19,7 +19,7 @@ from spg_dist.config import parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import open_run
 from spg_dist.pipeline.errors import reported_errors
-from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
+from spg_dist.pipeline.phases import prepare_and_encode
 from spg_dist.progress import Display, Stopwatch
 
 
@@ -27,11 +27,7 @@ def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "encode.py", __doc__)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
         watch = Stopwatch(display, folder.costs, executor.machine(config))
-        with watch.phase("prepare: images, splits, frozen CLIP"):
-            manifests = load_images(config, display)
-            clip = load_frozen_clip(config, display)
-        with watch.phase("encode: every image once, into the cache"):
-            encode(config, manifests, clip, folder, executor, display)
+        prepare_and_encode(config, folder, executor, watch)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from spg_dist.config import parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import open_run
 from spg_dist.pipeline.errors import reported_errors
-from spg_dist.pipeline.prepare import prepare, require_trained
-from spg_dist.pipeline.reporting import report_run
+from spg_dist.pipeline.phases import prepare_and_encode, test_and_report
+from spg_dist.pipeline.prepare import require_trained
 from spg_dist.progress import Display, Stopwatch
 
 
@@ -27,12 +27,9 @@ def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "evaluate.py", __doc__, sweeps=False)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
         watch = Stopwatch(display, folder.costs, executor.machine(config))
-        builder, summary = prepare(config, folder, executor, watch)
+        builder, summary = prepare_and_encode(config, folder, executor, watch)
         require_trained(builder, builder.plan.trainings)
-        with watch.phase("test: on what training never saw"):
-            tested = executor.test(builder, builder.plan.tests, display)
-        with watch.phase("report"):
-            report_run(builder.config, builder.build(device="cpu"), tested, summary, watch.costs(), display)
+        test_and_report(builder, summary, executor, watch)
 
 
 if __name__ == "__main__":

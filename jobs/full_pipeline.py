@@ -23,9 +23,8 @@ from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import RunFolder, open_run
 from spg_dist.pipeline.errors import reported_errors
 from spg_dist.pipeline.executor import Executor
+from spg_dist.pipeline.phases import prepare_and_encode, test_and_report, train_both_stages
 from spg_dist.pipeline.planning import say_plan
-from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images, train
-from spg_dist.pipeline.reporting import report_run
 from spg_dist.progress import Display, Stopwatch
 from tuning.sweep import plan_sweep
 
@@ -38,34 +37,18 @@ def main(arguments: list[str]) -> None:
             say_plan(config, display)
         return
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
-        run(config, folder, executor, Stopwatch(display, folder.costs, executor.machine(config)), display)
+        run(config, folder, executor, Stopwatch(display, folder.costs, executor.machine(config)))
 
 
-def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch, display: Display) -> None:
+def run(config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch) -> None:
     """The method's story, a line a step."""
-    with watch.phase("prepare: images, splits, frozen CLIP"):
-        sweep = plan_sweep(config) if config.tune.trials else None
-        manifests = load_images(config, display)
-        clip = load_frozen_clip(config, display)
-
-    with watch.phase("encode: every image once, into the cache"):
-        builder, summary = encode(config, manifests, clip, folder, executor, display)
-
+    sweep = plan_sweep(config) if config.tune.trials else None
+    builder, summary = prepare_and_encode(config, folder, executor, watch)
     if sweep:
         with watch.phase("tune: hyperparameters, by the source domains alone"):
-            builder = sweep.run(builder, executor, display)
-
-    with watch.phase("stage 1: a prompt label for each domain"):
-        train(builder, builder.plan.stage1, executor, display)
-
-    with watch.phase("stage 2: the prompt generator"):
-        train(builder, builder.plan.stage2, executor, display)
-
-    with watch.phase("test: on what training never saw"):
-        tested = executor.test(builder, builder.plan.tests, display)
-
-    with watch.phase("report"):
-        report_run(builder.config, builder.build(device="cpu"), tested, summary, watch.costs(), display)
+            builder = sweep.run(builder, executor, watch.display)
+    train_both_stages(builder, executor, watch)
+    test_and_report(builder, summary, executor, watch)
 
 
 if __name__ == "__main__":

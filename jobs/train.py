@@ -18,7 +18,7 @@ from spg_dist.config import parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.experiment.folder import open_run
 from spg_dist.pipeline.errors import reported_errors
-from spg_dist.pipeline.prepare import prepare, train
+from spg_dist.pipeline.phases import prepare_and_encode, train_both_stages
 from spg_dist.progress import Display, Stopwatch
 
 
@@ -26,11 +26,8 @@ def main(arguments: list[str]) -> None:
     config = parse_config(arguments, "train.py", __doc__, sweeps=False)
     with reported_errors(), open_run(config) as folder, executor_for(config) as executor, Display() as display:
         watch = Stopwatch(display, folder.costs, executor.machine(config))
-        builder, _ = prepare(config, folder, executor, watch)
-        with watch.phase("stage 1: a prompt label for each domain"):
-            train(builder, builder.plan.stage1, executor, display)
-        with watch.phase("stage 2: the prompt generator"):
-            train(builder, builder.plan.stage2, executor, display)
+        builder, _ = prepare_and_encode(config, folder, executor, watch)
+        train_both_stages(builder, executor, watch)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ if __name__ == "__main__":  # first: a stop during the imports below, which take
 from spg_dist.config import parse_config
 from spg_dist.distributed.place import executor_for
 from spg_dist.pipeline.errors import reported_errors
-from spg_dist.pipeline.prepare import prepare
+from spg_dist.pipeline.phases import prepare_and_encode
 from spg_dist.progress import Display, Stopwatch
 from tuning.folder import SweepFolder
 from tuning.sweep import plan_sweep
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
         folder = SweepFolder.of(config).final("best")
         with executor_for(config) as executor, Display() as display:
             watch = Stopwatch(display)
-            builder, _ = prepare(config, folder, executor, watch)
+            builder, _ = prepare_and_encode(config, folder, executor, watch)
             with watch.phase("tune: trials, then the final test"):
                 sweep.run(builder, executor, display)
 

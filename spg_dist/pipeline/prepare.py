@@ -24,7 +24,7 @@ from spg_dist.pipeline.forecast import forecast
 from spg_dist.pipeline.preflight import check_before_encoding
 from spg_dist.pipeline.warm_up import warm_up_remark
 from spg_dist.plan import left_out_methods, plan
-from spg_dist.progress import Display, Stopwatch
+from spg_dist.progress import Display
 from spg_dist.run import runs_of
 
 
@@ -125,18 +125,6 @@ def encode_job(
         run_tasks=executor.encode,
         display=display,
     )
-
-
-def prepare(
-    config: Config, folder: RunFolder, executor: Executor, watch: Stopwatch
-) -> tuple[ExperimentBuilder, EncodeSummary]:
-    """Images, CLIP and cached features, for jobs that begin behind them."""
-    display = watch.display
-    with watch.phase("prepare: images, splits, frozen CLIP"):
-        manifests = load_images(config, display)
-        clip = load_frozen_clip(config, display)
-    with watch.phase("encode: every image once, into the cache"):
-        return encode(config, manifests, clip, folder, executor, display)
 
 
 def require_trained(builder: ExperimentBuilder, specs: Sequence[RunSpec]) -> None:

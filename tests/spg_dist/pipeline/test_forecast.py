@@ -14,10 +14,10 @@ from experiment_material import Quiet, arguments, run
 from PIL import Image
 from torch import Tensor
 
-from jobs import full_pipeline
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
+from spg_dist.pipeline import phases
 from spg_dist.pipeline.forecast import MANY_CLASSES, _prompts
 from spg_dist.pipeline.prepare import train
 from spg_dist.run import runs_of
@@ -41,7 +41,7 @@ def test_the_prompts_of_a_run_are_counted_as_they_are_then_encoded(
         train(builder, specs, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PromptEncoder, "__call__", counting)
-    monkeypatch.setattr(full_pipeline, "train", counted)
+    monkeypatch.setattr(phases, "train", counted)
     images = draw_images(tmp_path / "set", each=16)
     run(arguments(images, home, "name=counted", "methods=[coop,cocoop,spg]", "targets=[art]", "stage2.val_every=2"))
     assert 0.9 < seen[True] / expected[True] < 1.1
