@@ -23,8 +23,9 @@ METHODS = "methods=[zero-shot,coop,spg]"
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> list[str]:
-    """A command of its own: its cache and run are not there yet."""
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A command of its own: its cache and run are not there yet, and nothing is remembered."""
+    monkeypatch.setenv("SPG_HOME", str(tmp_path / "home"))
     return arguments(draw_images(tmp_path / "set"), tmp_path / "home", "name=planned", METHODS, "encode.views=1")
 
 
@@ -68,10 +69,7 @@ def test_a_stopped_run_is_to_resume(given: list[str], capsys: pytest.CaptureFixt
     assert "stage 2: spg: 3 runs of 3 epochs, 0 finished, 3 to resume\n" in said
 
 
-def test_what_the_job_would_refuse_the_plan_refuses(
-    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SPG_HOME", str(tmp_path / "home"))
+def test_what_the_job_would_refuse_the_plan_refuses(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for wrong, said in {
         "targets=[nowhere]": "domain 'nowhere' is not in set",
         "stage1.n_ctx=3": "stage1: initial_text 'a photo of a' has 4 tokens",
@@ -89,7 +87,6 @@ def test_what_the_job_would_refuse_the_plan_refuses(
 def test_a_second_plan_loads_no_weights_and_reads_no_image(
     given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SPG_HOME", str(tmp_path / "home"))
     old = time.time() - 60
     for image in (tmp_path / "set").rglob("*.png"):  # what changed within the clock's grain is not remembered
         os.utime(image, (old, old))
@@ -109,9 +106,8 @@ def test_a_second_plan_loads_no_weights_and_reads_no_image(
 
 
 def test_other_weights_at_the_same_place_are_read_again(
-    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SPG_HOME", str(tmp_path / "home"))
     path = tmp_path / "weights.safetensors"
     for seed in (1, 2):
         torch.manual_seed(seed)
