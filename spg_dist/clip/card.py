@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
-from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg
 
 from cache import DigestIndex
 from cache.durable import write_text
 from spg_dist import __version__
 from spg_dist.clip.config import ClipConfig
+from spg_dist.clip.models import model_config_of
 from spg_dist.clip.weights import find_weights
 from spg_dist.home import home
 
@@ -81,5 +81,5 @@ def _place(config: ClipConfig) -> Path:
     path = None if tag or weights.source is None else weights.source
     digest = DigestIndex(folder).digest_files([path]).digests[0] if path else None
     versions = [__version__, *map(metadata.version, LIBRARIES)]
-    known = [config.model, config.activation, get_model_config(name), asdict(weights), tag, digest, versions]
+    known = [config.model, config.activation, model_config_of(config.model), asdict(weights), tag, digest, versions]
     return folder / f"{blake3(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest(length=16)}.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,6 @@ from typing import Any
 
 import open_clip
 import torch
-from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from torch import nn
 
@@ -22,10 +20,10 @@ from spg_dist.clip.config import ClipConfig
 from spg_dist.clip.fetching import fetch, first_line
 from spg_dist.clip.fingerprint import backbone_fingerprint, text_fingerprint
 from spg_dist.clip.finite import require_finite
+from spg_dist.clip.models import model_config_of
 from spg_dist.clip.quick_import import needed
 from spg_dist.clip.tokenizer import Tokenizer, load_tokenizer, require_text_libraries
 from spg_dist.clip.weights import Weights, find_weights
-from spg_dist.embedded import tiny_clip_files
 
 RANDOM_WEIGHTS_SEED = 0
 
@@ -76,7 +74,7 @@ def load_clip(config: ClipConfig, device: str | None = None) -> Clip:
     Raises:
         ValueError: unknown model, unknown or unreadable weights, an activation that the weights were not trained with.
     """
-    model_config, name = _model_config(config.model), config.model.replace("/", "-")
+    model_config, name = model_config_of(config.model), config.model.replace("/", "-")
     require_text_libraries(config.model, model_config["text_cfg"])
     if "timm_model_name" in model_config["vision_cfg"]:
         needed("timm")
@@ -136,20 +134,6 @@ def _feature_width(name: str, image_tower: nn.Module, size: int | Sequence[int])
             f"(1, D): take another clip.model"
         )
     return int(features.shape[1])
-
-
-def _model_config(name: str) -> dict[str, Any]:
-    if ":" in name:
-        raise ValueError(
-            f"clip.model={name!r} names a place, expected an open_clip model name such as ViT-B-16: "
-            f"download the weights and give their path as clip.pretrained"
-        )
-    open_clip.add_model_config(tiny_clip_files()[0])
-    stored = get_model_config(name.replace("/", "-"))
-    if stored is None:
-        near = difflib.get_close_matches(name, open_clip.list_models(), n=3, cutoff=0.4)
-        raise ValueError(f"clip.model={name!r} is not known to open_clip; nearest names: {', '.join(near) or 'none'}")
-    return dict(stored)
 
 
 def _activation(config: ClipConfig, model_config: dict[str, Any], weights: Weights) -> bool:

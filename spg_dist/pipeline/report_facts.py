@@ -65,11 +65,12 @@ def run_facts(
     """Label → text for the report's head."""
     config = material.core
     duplicates = duplicates_in_words(material)
+    labels = f"imported from {config.prompt_labels}" if config.prompt_labels else "trained (stage 1)"
     return {
         "weights": material.clip.name,
         "views": f"{config.encode.views} augmented views" if config.encode.views else "plain view only",
         "noise": _noise_in_words(config, tested),
-        "Prompt labels": f"imported from {config.prompt_labels}" if config.prompt_labels else "trained (stage 1)",
+        **({"Prompt labels": labels} if any(method.needed for method in methods_of(config)) else {}),
         "Images": _images_in_words(material),
         "Encoded": _encoded_in_words(summary, encoding),
         "Splits": _splits_in_words(material),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -102,6 +104,9 @@ def test_a_second_plan_loads_no_weights_and_reads_no_image(
     assert "reading the weights" not in second and "encode: 90 of 90 features" in second
     lines = [line for line in first.splitlines() if line.startswith(("stage", "test", "CLIP"))]
     assert [line for line in second.splitlines() if line.startswith(("stage", "test", "CLIP"))] == lines
+    job = Path(full_pipeline.__file__)  # and as people run it: in a process that has loaded nothing before
+    third = subprocess.run([sys.executable, str(job), *given, "--plan"], capture_output=True, text=True, check=True)
+    assert "reading the weights" not in third.stdout and "encode: 90 of 90 features" in third.stdout
 
 
 def test_other_weights_at_the_same_place_are_read_again(
