@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +20,9 @@ from benchmarks.timing import medians
 from spg_dist.clip.prompt_encoder import PromptEncoder
 from spg_dist.config import Config
 from spg_dist.evaluation.accuracy import accuracy_of_prompts
-from spg_dist.experiment.runs import RunSpec
 from spg_dist.gan.training import build_generator
 from spg_dist.material import Material
+from spg_dist.pipeline.events import EpochDone, Event, fail_at_once
 from spg_dist.pipeline.training import train_runs
 from spg_dist.plan import plan
 from spg_dist.run import runs_of
@@ -84,18 +83,13 @@ def measure_parts(folder: Path, threads: int, device: str, epochs: int, val_imag
 def _epoch_seconds(config: Config, material: Material, stage: str) -> float:
     """Median seconds of an epoch of all runs, the first left out."""
     ended: dict[int, float] = {}
-    failed: list[ValueError | OSError] = []
 
-    def report(spec: RunSpec, epoch: int, metrics: Mapping[str, float]) -> None:
-        ended[epoch] = time.perf_counter()  # of the last of the runs, which go on in lockstep
+    def listen(event: Event) -> None:
+        fail_at_once(event)
+        if isinstance(event, EpochDone):
+            ended[event.epoch] = time.perf_counter()  # of the last of the runs, which go on in lockstep
 
-    train_runs(
-        runs_of(config, material, getattr(plan(config, material.manifest), stage)),
-        report,
-        failed=lambda spec, error: failed.append(error),
-    )
-    if failed:
-        raise failed[0]
+    train_runs(runs_of(config, material, getattr(plan(config, material.manifest), stage)), listen)
     return statistics.median(later - earlier for earlier, later in pairwise(ended[epoch] for epoch in sorted(ended)))
 
 

@@ -39,14 +39,13 @@ from spg_dist.distributed.executor import RayExecutor
 from spg_dist.distributed.session import ray_session
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
-from spg_dist.experiment.runs import RunSpec
+from spg_dist.pipeline.events import fail_at_once
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
 from spg_dist.plan import plan
 from spg_dist.progress import Display
 from spg_dist.run import runs_of
-from spg_dist.training.loop import Metrics
 from tuning.folder import SweepFolder
 from tuning.search import search
 from tuning.space_files import load_space
@@ -144,18 +143,10 @@ def _bare_seconds(builder: ExperimentBuilder, folder: Path) -> float:
     """Stage 2 of one configuration, prompt labels trained before."""
     config = builder.config
     mine = replace(builder, folder=SweepFolder(folder).trial(0, config)).build("cpu")
-    train_runs(runs_of(config, mine, plan(config, mine.manifest).stage1), _nothing, _fail)
+    train_runs(runs_of(config, mine, plan(config, mine.manifest).stage1), fail_at_once)
     began = time.perf_counter()
-    train_runs(runs_of(config, mine, plan(config, mine.manifest).stage2), _nothing, _fail)
+    train_runs(runs_of(config, mine, plan(config, mine.manifest).stage2), fail_at_once)
     return time.perf_counter() - began
-
-
-def _nothing(spec: RunSpec, epoch: int, metrics: Metrics) -> None:
-    """Nobody watches."""
-
-
-def _fail(spec: RunSpec, error: ValueError | OSError) -> None:
-    raise error
 
 
 def _sweep_ends(builder: ExperimentBuilder, folder: Path, trials: int, executor: RayExecutor) -> list[float]:

@@ -20,6 +20,7 @@ from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.material import Material
+from spg_dist.pipeline.events import fail_at_once
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
@@ -127,11 +128,7 @@ def train_one(material: Material, spec: RunSpec) -> TrainedRun:
 
 def train_together(material: Material, specs: list[RunSpec]) -> dict[RunSpec, TrainedRun]:
     """Several; the first error is raised."""
-
-    def failed(spec: RunSpec, error: Exception) -> None:
-        raise error
-
-    return train_runs([the_run(material, spec) for spec in specs], lambda spec, epoch, metrics: None, failed)
+    return train_runs([the_run(material, spec) for spec in specs], fail_at_once)
 
 
 def poison(material: Material, domain: str) -> Material:

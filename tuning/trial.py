@@ -10,6 +10,7 @@ from cache.locks import acquire
 from spg_dist.config import Config
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.material import Material
+from spg_dist.pipeline.events import EpochDone, Event, fail_at_once
 from spg_dist.pipeline.training import train_runs
 from spg_dist.plan import plan
 from spg_dist.run import runs_of
@@ -58,11 +59,11 @@ def run_trial(material: Material, config: Config, folder: TrialFolder, progress:
     folder.labels.mkdir(parents=True, exist_ok=True)
     lock = acquire(folder.labels / ".lock", wait=True)  # of trials with the same stage 1, one trains, the others wait
     try:
-        trained = train_runs(needed, lambda spec, epoch, metrics: None, _stop)
+        trained = train_runs(needed, fail_at_once)
     finally:
         lock.release()
     specs = [run.spec for run in own]
-    trained |= train_runs(own, EpochMeans(specs, config.selection == "last", progress), _stop)
+    trained |= train_runs(own, EpochMeans(specs, config.selection == "last", progress))
     return _outcome(trained, specs)
 
 
@@ -78,20 +79,18 @@ class EpochMeans:
         self.values: dict[RunSpec, list[float]] = {spec: [] for spec in specs}
         self.told = 0
 
-    def __call__(self, spec: RunSpec, epoch: int, metrics: dict[str, float]) -> None:
-        values = self.values[spec]
+    def __call__(self, event: Event) -> None:
+        fail_at_once(event)  # a mean over the runs that are left would compare trials by different targets
+        if not isinstance(event, EpochDone):
+            return
+        values = self.values[event.spec]
         before = values[-1] if values else 0.0
-        found = metrics.get("val_accuracy", before)
-        del values[epoch:]
+        found = event.metrics.get("val_accuracy", before)
+        del values[event.epoch :]
         values.append(found if self.last else max(found, before))
         if all(len(values) > self.told for values in self.values.values()):
             self.told += 1
             self.progress(self.told, statistics.fmean(values[self.told - 1] for values in self.values.values()))
-
-
-def _stop(spec: RunSpec, error: ValueError | OSError) -> None:
-    """A mean over the runs that are left would compare trials by different targets: the trial fails as a whole."""
-    raise error
 
 
 def _outcome(trained: dict[RunSpec, TrainedRun], tuned: list[RunSpec]) -> TrialOutcome:

@@ -12,7 +12,7 @@ import pickle
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from spg_dist.distributed.session import in_background, ray
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import EvaluationSpec, RunSpec
 from spg_dist.material import Material
-from spg_dist.pipeline.curves import CurveWriter
+from spg_dist.pipeline.events import Event, RunFailed, RunsFailed, TrainingWatch
 from spg_dist.pipeline.testing import EvaluatedRun, test_run
-from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
+from spg_dist.pipeline.training import epochs_of, train_runs
 from spg_dist.progress import Display
 from spg_dist.run import run_of, runs_of
 
@@ -39,26 +39,8 @@ GOODBYE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class EpochDone:
-    """One epoch of one run, on its way from a worker to the driver."""
-
-    spec: RunSpec
-    epoch: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class RunResumed:
-    """A run that resumes after so many epochs, and what has changed since."""
-
-    spec: RunSpec
-    epochs: int
-    changes: str
-
-
-@dataclass(frozen=True)
-class RunFailed:
-    """A run that cannot go on, whatever is restarted: its configuration, its data or the disk is at fault."""
+class EvaluationFailed:
+    """A test that cannot be made, whatever is restarted."""
 
     reason: str
 
@@ -70,7 +52,7 @@ class Ended:
     specs: list[RunSpec] | list[EvaluationSpec]
 
 
-News = EpochDone | RunResumed | RunFailed | EvaluatedRun
+News = Event | EvaluatedRun | EvaluationFailed
 Tell = Callable[[News], None]
 
 
@@ -113,17 +95,11 @@ class Workers:
             RunsFailed: some runs diverged or could not write their files; the others are finished.
         """
         display.training(len(specs), epochs_of(builder.config, specs))
-        failed: list[str] = []
-        shown = _ShownEpochs(CurveWriter(builder.folder), display)
+        watch = TrainingWatch(builder.folder, display)
         for news in self._news_of(_train_share, builder, specs):
-            if isinstance(news, EpochDone):
-                shown.done(news)
-            elif isinstance(news, RunResumed):
-                shown.resumed(news)
-            elif isinstance(news, RunFailed):
-                failed.append(news.reason)
-        if failed:
-            raise RunsFailed("; ".join(failed))
+            if isinstance(news, Event):
+                watch(news)
+        watch.finish()
 
     def test(self, builder: ExperimentBuilder, specs: Sequence[EvaluationSpec], display: Display) -> list[EvaluatedRun]:
         """Test runs, in the order of `specs`. Raises RunsFailed."""
@@ -134,7 +110,7 @@ class Workers:
             if isinstance(news, EvaluatedRun) and news.spec not in tested:
                 tested[news.spec] = news
                 display.run_tested(news.spec.name, news.accuracy)
-            elif isinstance(news, RunFailed):
+            elif isinstance(news, EvaluationFailed):
                 failed.append(news.reason)
         if failed:
             raise RunsFailed("; ".join(failed))
@@ -172,24 +148,6 @@ class Workers:
                 raise RuntimeError(f"the workers ended, but {len(left)} runs had not")
 
 
-class _ShownEpochs:
-    """Shows each epoch once: a worker that was started again tells of those before, too."""
-
-    def __init__(self, curves: CurveWriter, display: Display) -> None:
-        self._curves, self._display = curves, display
-        self._seen: set[tuple[RunSpec, int]] = set()
-
-    def resumed(self, news: RunResumed) -> None:
-        uncounted = sum((news.spec, epoch) not in self._seen for epoch in range(news.epochs))
-        self._display.run_resumed(news.spec.name, news.epochs, uncounted, news.changes)
-
-    def done(self, news: EpochDone) -> None:
-        self._curves.write(news.spec, news.epoch, news.metrics)
-        if (news.spec, news.epoch) not in self._seen:
-            self._seen.add((news.spec, news.epoch))
-            self._display.epoch_done(news.spec.name, news.epoch, news.metrics)
-
-
 def _work(config: dict[str, Any]) -> None:
     """What a worker does: its share of every order."""
     context, post = ray.train.get_context(), config["post"]
@@ -209,13 +167,12 @@ def _tell(post: Any, number: int, news: News | Ended) -> None:
 
 
 def _train_share(config: Config, material: Material, specs: list[RunSpec], tell: Tell) -> None:
-    train_runs(
-        runs_of(config, material, specs),
-        report=lambda spec, epoch, metrics: tell(EpochDone(spec, epoch, metrics)),
-        # for the user to fix: a restart would not help, and other runs can continue
-        failed=lambda spec, error: tell(RunFailed(str(error))),
-        resumed=lambda spec, epochs, changes: tell(RunResumed(spec, epochs, changes)),
-    )
+    def tell_plainly(event: Event) -> None:
+        if isinstance(event, RunFailed):  # for the user to fix: a restart would not help, and other runs can continue
+            event = replace(event, error=RunsFailed(str(event.error)))  # which the driver can unpickle, whatever it was
+        tell(event)
+
+    train_runs(runs_of(config, material, specs), tell_plainly)
 
 
 def _test_share(config: Config, material: Material, specs: list[EvaluationSpec], tell: Tell) -> None:
@@ -223,4 +180,4 @@ def _test_share(config: Config, material: Material, specs: list[EvaluationSpec],
         try:
             tell(test_run(run_of(config, material, spec.run), spec.target))
         except (ValueError, OSError) as error:
-            tell(RunFailed(str(error)))
+            tell(EvaluationFailed(str(error)))

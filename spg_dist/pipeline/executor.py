@@ -12,9 +12,9 @@ from spg_dist.config import Config
 from spg_dist.encode.shard import ShardReport, ShardTask, encode_shard
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import EvaluationSpec, RunSpec
-from spg_dist.pipeline.curves import CurveWriter
+from spg_dist.pipeline.events import TrainingWatch
 from spg_dist.pipeline.testing import EvaluatedRun, test_run
-from spg_dist.pipeline.training import RunsFailed, epochs_of, train_runs
+from spg_dist.pipeline.training import epochs_of, train_runs
 from spg_dist.processor import processor
 from spg_dist.progress import Display, Machine
 from spg_dist.run import run_of, runs_of
@@ -51,23 +51,9 @@ class LocalExecutor:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)
         material = builder.build()
         display.training(len(specs), epochs_of(builder.config, specs))
-        errors: list[ValueError | OSError] = []
-        curves = CurveWriter(builder.folder)
-
-        def report(spec: RunSpec, epoch: int, metrics: dict[str, float]) -> None:
-            curves.write(spec, epoch, metrics)
-            display.epoch_done(spec.name, epoch, metrics)
-
-        train_runs(
-            runs_of(builder.config, material, specs),
-            report,
-            failed=lambda spec, error: errors.append(error),
-            resumed=lambda spec, epochs, changes: display.run_resumed(spec.name, epochs, epochs, changes),
-        )
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise RunsFailed("; ".join(map(str, errors)))
+        watch = TrainingWatch(builder.folder, display)
+        train_runs(runs_of(builder.config, material, specs), watch)
+        watch.finish()
 
     def test(self, builder: ExperimentBuilder, specs: Sequence[EvaluationSpec], display: Display) -> list[EvaluatedRun]:
         torch.set_num_threads(builder.config.execution.cpus_per_worker)

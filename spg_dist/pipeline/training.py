@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from spg_dist.config import Config
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods import method_of, settings_of
+from spg_dist.pipeline.events import EpochDone, Listener, RunFailed, RunResumed
 from spg_dist.run import Run
 from spg_dist.training.loop import (
-    Metrics,
     RunPlan,
     TrainedRun,
     TrainingDiverged,
@@ -21,14 +20,6 @@ from spg_dist.training.loop import (
     train,
 )
 from spg_dist.training.provenance import Provenance
-
-Report = Callable[[RunSpec, int, Metrics], None]
-Failed = Callable[[RunSpec, ValueError | OSError], None]
-Resumed = Callable[[RunSpec, int, str], None]
-
-
-class RunsFailed(ValueError):
-    """Runs that ended with an error of their own; the message has each one's."""
 
 
 @dataclass(frozen=True)
@@ -40,25 +31,15 @@ class _PlannedRun:
     plan: RunPlan
 
 
-def train_runs(
-    runs: Sequence[Run[Any]],
-    report: Report,
-    failed: Failed,
-    resumed: Resumed = lambda spec, epochs, changes: None,
-) -> dict[RunSpec, TrainedRun]:
+def train_runs(runs: Sequence[Run[Any]], tell: Listener) -> dict[RunSpec, TrainedRun]:
     """Train runs of one experiment together, in lockstep by epoch; each resumes from its checkpoint, or is found
-    finished.
+    finished. A run that fails leaves the others as they are.
 
     Runs of one method that fit together are one program. At most `execution.runs_together` runs are under way at a
     time; the others follow.
 
     Arguments:
-        report: called after every epoch of every run with its number (from 0) and metrics, first with those that were
-            trained before. What it raises ends the training; checkpoints stay.
-        failed: called for a run that cannot go on: a TrainingDiverged, or its files cannot be read or written. The
-            others go on.
-        resumed: called for a run that resumes after so many epochs, with what has changed since that may move the last
-            bits of its result.
+        tell: hears what happens to every run.
 
     Returns:
         the runs that are finished.
@@ -67,12 +48,12 @@ def train_runs(
     waiting: list[_PlannedRun] = []
     for run in runs:
         try:
-            plan = _plan(run, report, failed, resumed)
+            plan = _plan(run, tell)
             finished = finished_run(plan)
             if finished is None:
                 waiting.append(_PlannedRun(run, run.method.training(run), plan))
         except (ValueError, OSError) as error:
-            failed(run.spec, error)
+            tell(RunFailed(run.spec, error))
             continue
         if finished is not None:
             replay(finished, plan.report)
@@ -102,22 +83,22 @@ def _train_together(
     return {spec: run for spec, run in zip(specs, trained, strict=True) if run is not None}
 
 
-def _plan(run: Run[Any], report: Report, failed: Failed, resumed: Resumed) -> RunPlan:
+def _plan(run: Run[Any], tell: Listener) -> RunPlan:
     method, spec, folder = run.method, run.spec, run.material.folder
 
-    def failed_by_name(error: ValueError | OSError) -> None:
+    def failed(error: ValueError | OSError) -> None:
         if isinstance(error, TrainingDiverged):
             error = TrainingDiverged(f"{spec.name}: {error}, e.g. {method.branch}.learning_rate=1e-4")
-        failed(spec, error)
+        tell(RunFailed(spec, error))
 
     return RunPlan(
         identity=replace(run.identity, network=method.network(run)),
         artifact=folder.artifact(spec),
         checkpoint=folder.checkpoint(spec),
         epochs=method.epochs(run.settings),
-        report=partial(report, spec),
-        failed=failed_by_name,
-        resumed=partial(resumed, spec),
+        report=lambda epoch, metrics: tell(EpochDone(spec, epoch, metrics)),
+        failed=failed,
+        resumed=lambda epochs, changes: tell(RunResumed(spec, epochs, changes)),
         # what is learned by domain is always its own domain's best: the selection rule is about what is tested
         keep="last" if run.material.core.selection == "last" and not method.by_domain else "best",
         val_every=getattr(run.settings, "val_every", 1),

@@ -32,12 +32,13 @@ from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.material import Material
 from spg_dist.methods import Method
+from spg_dist.pipeline.events import EpochDone, Event, fail_at_once
 from spg_dist.pipeline.executor import LocalExecutor
 from spg_dist.pipeline.prepare import encode, load_frozen_clip, load_images
 from spg_dist.pipeline.training import train_runs
 from spg_dist.progress import Display
 from spg_dist.run import run_of, runs_of
-from spg_dist.training.loop import Metrics, TrainedRun
+from spg_dist.training.loop import TrainedRun
 
 TARGET = "sketch"
 SMALL = ("data.images_per_class=4", "seeds=[1]", f"targets=[{TARGET}]", "clip.device=cpu", "execution.backend=local")
@@ -125,16 +126,14 @@ class MethodContract:
 def train(builder: ExperimentBuilder, material: Material, kill_after: int | None = None) -> dict[RunSpec, TrainedRun]:
     """All trainings of an experiment; `kill_after` ends it once a run has done this epoch."""
 
-    def report(spec: RunSpec, epoch: int, metrics: Metrics) -> None:
-        if epoch == kill_after:
-            raise Killed(spec.name)
-
-    def failed(spec: RunSpec, error: Exception) -> None:
-        raise error
+    def listen(event: Event) -> None:
+        fail_at_once(event)
+        if isinstance(event, EpochDone) and event.epoch == kill_after:
+            raise Killed(event.spec.name)
 
     done: dict[RunSpec, TrainedRun] = {}
     for stage in (builder.plan.stage1, builder.plan.stage2):
-        done |= train_runs(runs_of(builder.config, material, stage), report, failed)
+        done |= train_runs(runs_of(builder.config, material, stage), listen)
     return done
 
 

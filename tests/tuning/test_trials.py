@@ -15,6 +15,7 @@ from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.features import FeatureTable, StoredView
 from spg_dist.material import Material
+from spg_dist.pipeline.events import EpochDone
 from spg_dist.training.loop import TrainingDiverged, read_trained
 from tuning.folder import SweepFolder
 from tuning.spaces import Space, with_values
@@ -136,18 +137,18 @@ def test_an_epoch_counts_when_every_run_has_done_it() -> None:
     first, second = RunSpec("spg", "art", 1), RunSpec("spg", "photo", 1)
     means = EpochMeans([first, second], last=False, progress=lambda epochs, value: said.append((epochs, value)))
     for epoch, value in enumerate((50.0, 40.0)):
-        means(first, epoch, {"val_accuracy": value})
+        means(EpochDone(first, epoch, {"val_accuracy": value}))
     assert said == []
-    means(second, 0, {"val_accuracy": 70.0})
-    means(second, 1, {"g_loss": 1.0})  # an epoch without a look at the val split
+    means(EpochDone(second, 0, {"val_accuracy": 70.0}))
+    means(EpochDone(second, 1, {"g_loss": 1.0}))  # an epoch without a look at the val split
     assert said == [(1, 60.0), (2, 60.0)], "the best so far, which is what would be kept"
 
 
 def test_with_the_last_epoch_kept_the_last_one_counts() -> None:
     said: list[float] = []
     means = EpochMeans([RunSpec("spg", "art", 1)], last=True, progress=lambda epochs, value: said.append(value))
-    means(RunSpec("spg", "art", 1), 0, {"val_accuracy": 50.0})
-    means(RunSpec("spg", "art", 1), 1, {"val_accuracy": 40.0})
+    means(EpochDone(RunSpec("spg", "art", 1), 0, {"val_accuracy": 50.0}))
+    means(EpochDone(RunSpec("spg", "art", 1), 1, {"val_accuracy": 40.0}))
     assert said == [50.0, 40.0]
 
 

@@ -15,6 +15,7 @@ from stand_in_processor import installed
 
 from spg_dist.config import parse_config
 from spg_dist.experiment.runs import RunSpec
+from spg_dist.pipeline.events import EpochDone, Event, RunFailed
 from spg_dist.pipeline.training import train_runs
 from spg_dist.training.files import read_tensors, write_tensors
 from spg_dist.training.loop import TrainedRun, TrainingDiverged
@@ -66,11 +67,14 @@ def test_a_run_that_diverges_leaves_the_others_as_they_were(
     errors: dict[str, Exception] = {}
     specs = [RunSpec("spg", domain, 1) for domain in DOMAINS]
     epochs: list[str] = []
-    done = train_runs(
-        [the_run(material, spec) for spec in specs],
-        lambda spec, *_: epochs.append(spec.where),
-        lambda spec, e: errors.update({spec.name: e}),
-    )
+
+    def listen(event: Event) -> None:
+        if isinstance(event, RunFailed):
+            errors[event.spec.name] = event.error
+        elif isinstance(event, EpochDone):
+            epochs.append(event.spec.where)
+
+    done = train_runs([the_run(material, spec) for spec in specs], listen)
     assert errors.keys() == {"spg photo seed 1", "spg sketch seed 1"}
     for name, error in errors.items():
         assert isinstance(error, TrainingDiverged) and f"{name}: g_loss is" in str(error), error
