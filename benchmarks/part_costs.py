@@ -87,7 +87,7 @@ def _epoch_seconds(config: Config, material: Material, stage: str) -> float:
     def listen(event: Event) -> None:
         fail_at_once(event)
         if isinstance(event, EpochDone):
-            ended[event.epoch] = time.perf_counter()  # of the last of the runs, which go on in lockstep
+            ended[event.epoch] = time.perf_counter()  # of the last run: they advance in lockstep
 
     train_runs(runs_of(config, material, getattr(plan(config, material.manifest), stage)), listen)
     return statistics.median(later - earlier for earlier, later in pairwise(ended[epoch] for epoch in sorted(ended)))

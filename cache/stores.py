@@ -98,7 +98,7 @@ class Reader(Protocol):
 
 
 class Store(Protocol):
-    """Keeps the rows of one cache in one folder of its own, in which nothing else is.
+    """Keeps the rows of one cache, in a folder that holds nothing else.
 
     Any number of processes may use one folder at once; one object is for one thread. What was written is durable when
     `write` returns, and a writer that is killed at any time loses no row of before. An unfinished file's name begins

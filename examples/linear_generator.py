@@ -2,7 +2,7 @@
 
     python jobs/full_pipeline.py plugins=[examples/linear_generator.py] stage2.generator=linear
 
-Settings of its own are given by name, e.g. `stage2.generator_settings='{reach: 0.1}'`; `latent_width` is a field of
+Its settings are given by name, e.g. `stage2.generator_settings='{reach: 0.1}'`; `latent_width` is a field of
 `stage2` that any network may have.
 """
 

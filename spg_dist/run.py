@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic
 
 import numpy as np
@@ -95,11 +95,16 @@ class Run(Generic[S]):
 
 def run_of(config: Config, material: Material, spec: RunSpec) -> Run[Any]:
     """A run under a configuration, on any material that fits it."""
-    method = method_of(spec.method)
-    needs = tuple(run_of(config, material, needed) for needed in needed_by(config, material.manifest, spec))
-    return Run(method, spec, settings_of(config, method), material, needs)
+    return runs_of(config, material, [spec])[0]
 
 
 def runs_of(config: Config, material: Material, specs: Sequence[RunSpec]) -> list[Run[Any]]:
-    """The same for several runs."""
-    return [run_of(config, material, spec) for spec in specs]
+    """The same for several runs; what several of them need is one run, whose identity is computed once."""
+
+    @cache
+    def made(spec: RunSpec) -> Run[Any]:
+        method = method_of(spec.method)
+        needs = tuple(map(made, needed_by(config, material.manifest, spec)))
+        return Run(method, spec, settings_of(config, method), material, needs)
+
+    return list(map(made, specs))

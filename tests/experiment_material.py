@@ -18,7 +18,6 @@ from spg_dist.evaluation.results import ResultRow, read_results
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.features import FeatureTable, StoredView
 from spg_dist.material import Material
 from spg_dist.pipeline.events import fail_at_once
 from spg_dist.pipeline.executor import LocalExecutor
@@ -129,22 +128,6 @@ def train_one(material: Material, spec: RunSpec) -> TrainedRun:
 def train_together(material: Material, specs: list[RunSpec]) -> dict[RunSpec, TrainedRun]:
     """Several; the first error is raised."""
     return train_runs([the_run(material, spec) for spec in specs], fail_at_once)
-
-
-def poison(material: Material, domain: str) -> Material:
-    """Replace the features of one domain by NaN, in every view."""
-    clean, index = material.table, material.manifest.domain_index(domain)
-
-    def poisoned(view: StoredView) -> StoredView:
-        features = view.features_MD.clone()
-        rows = view.row_N[(clean.domain_N == index) & (view.row_N >= 0)]
-        features[rows] = float("nan")
-        return StoredView(features, view.row_N)
-
-    material.table = FeatureTable(
-        clean.manifest, poisoned(clean.plain), [poisoned(view) for view in clean.augmented], clean.device
-    )
-    return material
 
 
 Trained = tuple[str, dict[str, torch.Tensor], list[dict[str, float]]]

@@ -9,7 +9,7 @@ from cache.durable import write_text
 from spg_dist.config import Config, dump_config
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.one_job import only_job
-from spg_dist.methods import METHODS, check, settings_of
+from spg_dist.methods import METHODS, check_settings, settings_of
 from spg_dist.pipeline.executor import Executor
 from spg_dist.pipeline.report_facts import warnings_of_run
 from spg_dist.progress import Display
@@ -138,7 +138,7 @@ def _check_prompts(builder: ExperimentBuilder, space: Space) -> None:
             try:
                 if length := method.context_length(settings):
                     material.encoder(length)
-                check(config, material, method)
+                check_settings(config, material, method)
             except ValueError as error:
                 raise ValueError(f"space {space.source}, {', '.join(searched)}: {error}") from error
 

@@ -1,1 +1,1 @@
-"""Classifiers over image features, learned by cross-entropy: what linear probe, CoCoOp and DPL have in common."""
+"""Classifiers over image features, learned by cross-entropy: what several methods share."""

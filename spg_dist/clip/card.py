@@ -6,6 +6,7 @@ Fingerprints are of every weight, so taking them costs loading the model; a plan
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from blake3 import blake3
 from open_clip.pretrained import get_pretrained_cfg
 
-from cache import DigestIndex
+from cache import CacheError, DigestIndex
 from cache.durable import write_text
 from spg_dist import __version__
 from spg_dist.clip.config import ClipConfig
@@ -58,19 +59,17 @@ class ClipCard:
 
 
 def remember(config: ClipConfig, card: ClipCard) -> None:
-    """Keep a card for the next plan; nothing is kept where the home cannot be written."""
+    """Keep a card for the next plan; where the home cannot be written that plan loads the weights again."""
     known = {field.name: getattr(card, field.name) for field in fields(ClipCard)}
-    try:
+    with suppress(OSError, CacheError):
         write_text(_place(config), json.dumps(known, indent=1) + "\n")
-    except OSError:
-        return
 
 
 def remembered(config: ClipConfig) -> ClipCard | None:
-    """The card of these very weights, None where they were not loaded before. Raises ValueError as `find_weights`."""
+    """The card of these very weights; None where they were not loaded before, or cannot be: loading them says why."""
     try:
         return ClipCard(**json.loads(_place(config).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # none, or damaged: the weights are loaded again
+    except (OSError, ValueError, TypeError, CacheError):
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from spg_dist.data.datasets import DATASETS
 
 OTHER_NAMES = ("drawn", "auto", "folder")
-"""What `data.dataset` may be beside the name of a published data set."""
+"""What `data.dataset` may be, apart from the name of a published data set."""
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class GanConfig(ValidationConfig):
                 )
         for name in NETWORK_FIELDS:
             if name in self.generator_settings:
-                raise ValueError(f"generator_settings has {name}, which is a field of its own: give stage2.{name}")
+                raise ValueError(f"generator_settings has {name}, which is a field itself: give stage2.{name}")
         _ = self.network_settings
 
     @property

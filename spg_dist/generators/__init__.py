@@ -126,7 +126,7 @@ def read_settings(kind: type[Generator], given: Mapping[str, Any]) -> Any:
 
 
 def initial_generator(kind: type[Generator], settings: Any, sizes: Sizes, seed: int) -> Generator:
-    """An untrained generator of a run with this seed; whatever else draws from torch's generator beside it.
+    """An untrained generator of a run with this seed; whatever else draws from torch's generator meanwhile.
 
     Raises:
         ValueError: settings and sizes do not fit, or the network has a dropout of torch's own.

@@ -45,7 +45,7 @@ class BatchNorm(nn.BatchNorm1d):
 
 class Dropout(nn.Module):
     """Dropout with factors that are handed in: they come from the run's own random numbers, so a run is the same
-    wherever and beside whatever else it trains.
+    wherever it trains, and whatever trains with it.
 
     Arguments:
         rate: probability of a unit to be dropped.

@@ -194,7 +194,7 @@ def settings_of(config: Config, method: Method[Any]) -> Any:
     return getattr(config, method.branch) if method.branch else None
 
 
-def check(config: Config, material: Material, method: Method[Any]) -> None:
+def check_settings(config: Config, material: Material, method: Method[Any]) -> None:
     """Have a method check its settings. Raises ValueError."""
     of_needs = [settings_of(config, needed) for needed in method.needs(config)]
     method.check(material, settings_of(config, method), of_needs)

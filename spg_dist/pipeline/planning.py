@@ -80,8 +80,9 @@ def _say_encoding(card: ClipCard, views: list[MissingFeatures], display: Display
     said = f"encode: {missing:,} of {wanted:,} features, {megabytes:,.1f} MB"
     if isinstance(card, Clip):
         seconds = missing * _seconds_an_image(card)
-        said += f"; about {duration_text(seconds)} in the image tower with {torch.get_num_threads()} thread(s) of this "
-        said += "machine, less with more workers or an accelerator"
+        threads = f"{count} threads" if (count := torch.get_num_threads()) > 1 else "one thread"
+        said += f"; about {duration_text(seconds)} in the image tower with {threads} of this machine, less with more "
+        said += "workers or an accelerator"
     display.say(said)
 
 

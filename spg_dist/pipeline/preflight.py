@@ -12,7 +12,7 @@ from spg_dist.data import Manifest
 from spg_dist.encode.job import CachedViews
 from spg_dist.experiment.folder import RunFolder
 from spg_dist.material import Material
-from spg_dist.methods import METHODS, Method, check, settings_of
+from spg_dist.methods import METHODS, Method, check_settings, settings_of
 from spg_dist.plan import methods_of
 
 
@@ -29,7 +29,7 @@ def check_before_encoding(config: Config, manifests: Sequence[Manifest], clip: C
     material = _material(config, manifests[0], clip, folder, others)
     used = _used(config)
     for method in used:
-        check(config, material, method)
+        check_settings(config, material, method)
     lengths = {length for method in used if (length := method.context_length(settings_of(config, method)))}
     for place in (material, *others):
         names = place.manifest.class_names

@@ -80,7 +80,7 @@ class MethodContract:
         train(builder, material)
         for test in builder.plan.tests:
             images = material.images(material.test_rows(test.target))
-            run = _run(builder, test.run)
+            run = run_of(builder.config, material, test.run)
             said = classify(run.method.predictor(run), images)
             assert len(said) == len(images) > 0
             assert all(0 <= one.class_index < len(material.manifest.class_names) for one in said)
@@ -91,7 +91,7 @@ class MethodContract:
         material = builder.build()
         train(builder, material)
         images = material.images(material.test_rows(TARGET)[:6])
-        predictor = method.predictor(_run(builder, builder.plan.tests[0].run))
+        predictor = method.predictor(run_of(builder.config, material, builder.plan.tests[0].run))
         together, back = classify(predictor, images), classify(predictor, images.take([5, 4, 3, 2, 1, 0]))[::-1]
         alone = together if predictor.transductive else [classify(predictor, images.take([i]))[0] for i in range(6)]
         assert predictor.transductive == method.transductive
@@ -155,7 +155,3 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     """The same tensors, to the bit."""
     assert one.keys() == other.keys()
     assert [name for name, tensor in one.items() if not torch.equal(tensor, other[name])] == []
-
-
-def _run(builder: ExperimentBuilder, spec: RunSpec) -> Any:
-    return run_of(builder.config, builder.build(), spec)

@@ -13,7 +13,7 @@ from cache.findings import RepairReport, VerifyReport
 from cache.folder import LocalFolder
 from cache.lmdb.environment import LmdbFile
 from cache.shards.entry import ShardEntry
-from cache.testing.material import WIDTH, digests_of, key_of, rows_of
+from cache.testing.material import WIDTH, digests_of, flip, key_of, rows_of
 from cache.upkeep.repair import repair
 from cache.upkeep.verification import verify
 
@@ -33,16 +33,8 @@ def check(folder: Path, store: str = "arrow") -> VerifyReport:
     return verify(LocalFolder(folder), key_of(), store)
 
 
-def mend(folder: Path, store: str = "arrow") -> RepairReport:
+def repaired(folder: Path, store: str = "arrow") -> RepairReport:
     return repair(LocalFolder(folder), key_of(), store)
-
-
-def flip(path: Path, byte: int, bit: int = 0) -> None:
-    with path.open("r+b") as file:
-        file.seek(byte)
-        value = file.read(1)[0]
-        file.seek(byte)
-        file.write(bytes([value ^ (1 << bit)]))
 
 
 def some_shard(folder: Path) -> tuple[Path, ShardEntry]:
@@ -136,7 +128,7 @@ def test_repair_drops_just_the_damaged_rows(tmp_path: Path, region: str) -> None
         "footer": entry.file_bytes - 20,
     }
     flip(path, places[region])
-    report = mend(folder)
+    report = repaired(folder)
     dropped = 1 if region in ("feature", "digest", "checksum") else 0
     assert (report.rows_dropped, report.rows_kept) == (dropped, 10 - dropped)
     assert check(folder).sound
@@ -153,7 +145,7 @@ def test_a_truncated_shard_is_named_and_keeps_the_rows_before_the_cut(tmp_path: 
         read_all(tmp_path)
     assert [problem.kind for problem in check(folder).problems] == ["truncated"]
     whole = min(10, max(0, (size - entry.feature_offset) // (2 * WIDTH)))
-    assert mend(folder).rows_kept == whole
+    assert repaired(folder).rows_kept == whole
     assert check(folder).sound
     assert refill_and_compare(tmp_path) == 10 - whole
 
@@ -166,7 +158,7 @@ def test_a_missing_data_file_is_named_and_repaired(tmp_path: Path) -> None:
         read_all(tmp_path)
     (problem,) = check(folder).problems
     assert (problem.kind, problem.rows_lost) == ("missing", 10)
-    assert mend(folder).rows_dropped == 10 and check(folder).sound
+    assert repaired(folder).rows_dropped == 10 and check(folder).sound
     assert refill_and_compare(tmp_path) == 10
 
 
@@ -184,7 +176,7 @@ def test_a_shard_that_lost_its_entry_is_listed_again(tmp_path: Path, damage: str
         with pytest.raises(DamagedShardError, match=f"{entry.name}.*run `spg-dist cache repair"):
             FeatureCache.open(tmp_path, key_of())
     assert [problem.kind for problem in check(folder).problems] == ["unlisted" if damage == "removed" else "manifest"]
-    assert mend(folder).rows_dropped == 0
+    assert repaired(folder).rows_dropped == 0
     assert check(folder).sound and refill_and_compare(tmp_path) == 0
 
 
@@ -197,7 +189,7 @@ def test_all_kinds_of_damage_at_once_are_repaired(tmp_path: Path) -> None:
     flip(third, len(third.read_bytes()) - 100)
     (folder / "cache.json").write_bytes(b"")
     assert len(check(folder).problems) == 4
-    mend(folder)
+    repaired(folder)
     assert check(folder).sound
     refill_and_compare(tmp_path)
 
@@ -207,7 +199,7 @@ def test_a_damaged_compacted_shard_gets_its_rows_back_from_those_it_was_made_of(
     FeatureCache.open(tmp_path, key_of()).compact()
     (entry,) = (folder / "arrow").glob("*.json")
     flip(entry.with_suffix(".arrow"), 2000)
-    mend(folder)
+    repaired(folder)
     assert check(folder).sound and refill_and_compare(tmp_path) == 0
 
 
@@ -218,7 +210,7 @@ def test_a_shard_of_another_cache_is_not_taken_in(tmp_path: Path) -> None:
     (stray,) = (tmp_path / other.key.digest / "arrow").glob("*.arrow")
     shutil.copy(stray, folder / "arrow")
     assert [problem.kind for problem in check(folder).problems] == ["foreign"]
-    mend(folder)
+    repaired(folder)
     assert len(FeatureCache.open(tmp_path, key_of()).reader()) == 30
 
 
@@ -240,7 +232,7 @@ class TestDamagedLmdb:
         with pytest.raises(DamagedShardError, match=r"1 rows fail.*`spg-dist cache repair"):
             read_all(tmp_path, "lmdb")
         assert [problem.kind for problem in check(folder, "lmdb").problems] == ["damaged"]
-        report = mend(folder, "lmdb")
+        report = repaired(folder, "lmdb")
         assert (report.rows_dropped, report.rows_kept) == (1, 29)
         assert check(folder, "lmdb").sound
         assert refill_and_compare(tmp_path, "lmdb") == 1
@@ -256,7 +248,7 @@ class TestDamagedLmdb:
         if check(folder, "lmdb").sound:
             read_all(tmp_path, "lmdb")
         else:
-            mend(folder, "lmdb")
+            repaired(folder, "lmdb")
             assert check(folder, "lmdb").sound
             refill_and_compare(tmp_path, "lmdb")
 
@@ -266,6 +258,6 @@ class TestDamagedLmdb:
         file = folder / "lmdb" / "data.mdb"
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
         assert not check(folder, "lmdb").sound
-        mend(folder, "lmdb")
+        repaired(folder, "lmdb")
         assert check(folder, "lmdb").sound
         refill_and_compare(tmp_path, "lmdb")

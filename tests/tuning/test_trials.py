@@ -13,9 +13,8 @@ from tuning_material import a_space, configured, study_of, sweep, told
 from spg_dist.config import Config
 from spg_dist.experiment.builder import ExperimentBuilder
 from spg_dist.experiment.runs import RunSpec
-from spg_dist.features import FeatureTable, StoredView
-from spg_dist.material import Material
 from spg_dist.pipeline.events import EpochDone
+from spg_dist.testing.methods import poison
 from spg_dist.training.loop import TrainingDiverged, read_trained
 from tuning.folder import SweepFolder
 from tuning.spaces import Space, with_values
@@ -29,15 +28,6 @@ def nothing(epochs: int, val_accuracy: float) -> None:
 def one_trial(built: ExperimentBuilder, folder: Path, number: int = 0, **values: object) -> TrialOutcome:
     config = with_values(trial_config(built.config), {name.replace("__", "."): v for name, v in values.items()})
     return run_trial(built.build(), config, SweepFolder(folder).trial(number, config), nothing)
-
-
-def poison(material: Material, domain: str) -> Material:
-    """Replace the features of one domain by NaN."""
-    clean, index = material.table, material.manifest.domain_index(domain)
-    features = clean.plain.features_MD.clone()
-    features[clean.plain.row_N[clean.domain_N == index]] = float("nan")
-    material.table = FeatureTable(clean.manifest, StoredView(features, clean.plain.row_N), [], clean.device)
-    return material
 
 
 @pytest.mark.parametrize("target", DOMAINS)

@@ -23,7 +23,7 @@ class PublishedDataset:
         images: domain -> number of images; in results domains have these names.
         class_count: C.
         class_names: names in label order, where the data set is small enough to list them here.
-        folders: names of its folder in circulation, beside `name` and `title`.
+        folders: names of its folder in circulation, apart from `name` and `title`.
         other_domain_names: domain -> other names in circulation.
         numbered_classes: class folders are called 0, 1, ... in some releases and mean `class_names`.
         numbered_as_plain: the published lists number the classes in the order of their names as `plain` spells them.

@@ -11,18 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from drawn_material import draw_images
-from experiment_material import (
-    TRAINED_METHODS,
-    Outcome,
-    Quiet,
-    arguments,
-    builder,
-    outcome,
-    poison,
-    run,
-    the_run,
-    train_all,
-)
+from experiment_material import TRAINED_METHODS, Outcome, Quiet, arguments, builder, outcome, run, the_run, train_all
 
 from spg_dist.data import DataConfig, Manifest, load_manifest
 from spg_dist.evaluation.results import read_results
@@ -33,6 +22,7 @@ from spg_dist.material import Material
 from spg_dist.pipeline.duplicates import say_duplicates
 from spg_dist.pipeline.testing import read_predictions
 from spg_dist.plan import plan
+from spg_dist.testing.methods import poison
 
 TARGET = "sketch"
 PROTOCOLS = ("multi-source", "single-source", "cross-dataset")

@@ -120,3 +120,12 @@ def test_other_weights_at_the_same_place_are_read_again(
         said = planned(given, capsys, "clip.model=tiny-rn", f"clip.pretrained={path}")
         assert "reading the weights" in said
     assert len(list((tmp_path / "home" / "clip-cards").glob("*.json"))) == 2
+
+
+def test_a_home_that_takes_no_card_stops_neither_job_nor_plan(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "clip-cards").write_text("in the way of the folder")
+    run(given)
+    assert "reading the weights" in planned(given, capsys)

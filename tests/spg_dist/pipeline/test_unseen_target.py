@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from drawn_material import draw_images
-from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, outcome, poison, run, train_all, train_one
+from experiment_material import TRAINED_METHODS, Outcome, arguments, builder, outcome, run, train_all, train_one
 
 from spg_dist.experiment.runs import RunSpec
 from spg_dist.methods import METHODS
+from spg_dist.testing.methods import poison
 from spg_dist.training.loop import TrainingDiverged
 
 TARGET = "sketch"
